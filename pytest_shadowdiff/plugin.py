@@ -1,0 +1,1 @@
+"""Hooks of pytest, a line or two each."""

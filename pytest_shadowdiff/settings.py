@@ -1,0 +1,112 @@
+"""Options, environment and configuration -> one frozen, validated `Settings`. No file is written, nothing is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_shadowdiff.model import Headers, Rule, Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One version, as configured: exactly one of `url`, `command`, `image`, `workload`.
+
+    Attributes:
+        command: the words of a command; `{port}` in any of them is the port it has to listen on.
+        workload: `{"labels": {...}}` or `{"service": "..."}`.
+        ready: path (and query) that is polled until it answers with anything below 500; without it the port
+            has to accept a connection.
+        log: the format of its log: a name, a table of field names, or a regular expression.
+    """
+
+    name: str
+    url: str | None = None
+    command: Sequence[str] | None = None
+    image: str | None = None
+    workload: Mapping[str, object] | None = None
+    port: int | None = None
+    ready: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    image_command: Sequence[str] | None = None
+    volumes: Sequence[str] = ()
+    headers: Headers = ()
+    host: str | None = None
+    tls: Tls | None = None
+    log: str | Mapping[str, str] | None = None
+    log_file: Path | None = None
+    capture: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service in a cluster, and how a run may touch it."""
+
+    name: str
+    namespace: str = "default"
+    port: int = 80
+    context: str | None = None
+    entry: str | None = None
+    scope: str = "run"
+    host: str | None = None
+    ephemeral_image: str | None = None
+    lease_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that was asked for; `path` is None where the format's own default holds."""
+
+    format: str
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what hostile answers may cost; each is named in the error that it causes.
+
+    Attributes:
+        body: bytes of one body that are recorded and compared (`max_body`).
+        ratio: how many times a content coding may inflate a body beyond its first MiB (`max_ratio`).
+        depth: nesting of a document (`max_depth`).
+        seconds: CPU seconds that one comparison may take (`max_compare_seconds`).
+    """
+
+    body: int = 16 * 1024 * 1024
+    ratio: int = 200
+    depth: int = 500
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a run was asked for, checked.
+
+    Attributes:
+        candidate: None where the plugin is off (the same tests against the primary alone).
+        control: a third target; "primary" asks the primary itself again; None asks nobody.
+        tap: None takes the mirror's best.
+        percent: the share of requests that is mirrored, 0 to 100; None where nobody gave one (100).
+        timeout: seconds after the primary's answer that the candidate's may take.
+        home: the folder of the configuration; acceptances live there.
+    """
+
+    primary: Target | None
+    candidate: Target | None = None
+    control: Target | str | None = "primary"
+    mirror: str = "local"
+    tap: str | None = None
+    percent: float | None = None
+    timeout: float = 10.0
+    allow_unsafe: bool = False
+    reports: tuple[Report, ...] = ()
+    accept: bool = False
+    routes: tuple[Path, ...] = ()
+    allow_context: str | None = None
+    service: Service | None = None
+    rules: tuple[Rule, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    keep: bool = False
+    home: Path = field(default_factory=Path.cwd)

@@ -1,0 +1,59 @@
+"""Exchanges on disk, in append-only segments: what a tap saw goes in, what a run judges comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_shadowdiff.model import Exchange, Request, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A caller's request has begun: a pair is owed from here on.
+
+    Attributes:
+        pair: our own id, unique in the run.
+        test: the key of the entry through which it came; None for strangers.
+        owed: the sides whose answer is owed ("primary", "candidate", and "control" where a third target is one).
+    """
+
+    pair: str
+    test: str | None
+    request: Request
+    started: float
+    owed: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The pair is not compared, on purpose."""
+
+    pair: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One side's exchange, whole or with its `problem`.
+
+    Attributes:
+        attempt: 0 for the caller's own request, n where it was asked again for the n-th time.
+    """
+
+    pair: str
+    role: Role
+    attempt: int
+    exchange: Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A tap saw nothing for a while: what passed on `role` between the two times may be missing."""
+
+    role: Role
+    since: float
+    until: float
+    reason: str
+
+
+Event = Opened | Skipped | Seen | Gap
