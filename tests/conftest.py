@@ -1,0 +1,46 @@
+"""What all areas share: the gates of the markers, and the folder of test data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+GATES = {
+    "docker": ("SHADOWDIFF_TEST_DOCKER", "no Docker engine: start one and set SHADOWDIFF_TEST_DOCKER=1"),
+    "cluster": ("SHADOWDIFF_TEST_KUBECONFIG", "no cluster made for tests: name its kubeconfig in SHADOWDIFF_TEST_KUBECONFIG"),
+    "istio": ("SHADOWDIFF_TEST_ISTIO", "no Istio in the test cluster: install it and set SHADOWDIFF_TEST_ISTIO=1"),
+    "slow": ("SHADOWDIFF_TEST_SLOW", "takes long: set SHADOWDIFF_TEST_SLOW=1"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    closed = {marker: pytest.mark.skip(reason=reason) for marker, (variable, reason) in GATES.items() if not os.environ.get(variable)}
+    for item in items:
+        for marker, skip in closed.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs these tests may have settings of their own; no test may depend on them."""
+    for name in list(os.environ):
+        if name.startswith("SHADOWDIFF_") and not name.startswith("SHADOWDIFF_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder with what others wrote and we only read: the founding document, JSONTestSuite, naughty strings."""
+    place = os.environ.get("SHADOWDIFF_TEST_DATA")
+    if not place:
+        pytest.skip("no folder of test data: name it in SHADOWDIFF_TEST_DATA")
+    return Path(place)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """Kubeconfig of a cluster made for tests; only for tests marked `cluster`."""
+    return Path(os.environ["SHADOWDIFF_TEST_KUBECONFIG"])
