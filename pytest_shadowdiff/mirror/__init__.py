@@ -25,17 +25,17 @@ class Backend:
         module: where its `create` stands.
         taps: the taps it can offer, its best first.
         enacts_routes: takes `--shadow-route` files.
-        workloads: its targets are workloads in a cluster, which nobody starts.
+        ways: the kinds of target it can mirror between: "url", "command", "image", "workload".
     """
 
     module: str
     taps: tuple[str, ...]
     enacts_routes: bool = False
-    workloads: bool = False
+    ways: tuple[str, ...] = ("url", "command", "image")
 
 
 MIRRORS: Mapping[str, Backend] = {
-    "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
+    "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",), ways=("url", "command")),
 }
 
 

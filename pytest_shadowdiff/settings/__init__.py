@@ -18,6 +18,8 @@ class Target:
         workload: `{"labels": {...}}` or `{"service": "..."}`.
         ready: path (and query) that is polled until it answers with anything below 500; without it the port
             has to accept a connection.
+        image_command: the words of the command that an image is started with; None for the image's own.
+        pull: when an image is pulled: "missing" (the default), "always" or "never".
         log: the format of its log: a name, a table of field names, or a regular expression.
     """
 
@@ -32,6 +34,7 @@ class Target:
     cwd: Path | None = None
     image_command: Sequence[str] | None = None
     volumes: Sequence[str] = ()
+    pull: str | None = None
     headers: Headers = ()
     host: str | None = None
     tls: Tls | None = None
@@ -90,6 +93,11 @@ class Settings:
         tap: None takes the mirror's best.
         percent: the share of requests that is mirrored, 0 to 100; None where nobody gave one (100).
         timeout: seconds after the primary's answer that the candidate's may take.
+        targets: all that the configuration names (a route file names versions by them).
+        endpoints: templates of endpoints, `METHOD template` or a template alone.
+        redact: further names of headers and fields whose values are secret.
+        envoy: path of an Envoy binary.
+        keep: the spool stays at the end.
         home: the folder of the configuration; acceptances live there.
     """
 
@@ -106,7 +114,11 @@ class Settings:
     routes: tuple[Path, ...] = ()
     allow_context: str | None = None
     service: Service | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    envoy: str | None = None
     keep: bool = False
     home: Path = field(default_factory=Path.cwd)
