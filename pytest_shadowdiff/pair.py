@@ -1,0 +1,177 @@
+"""Match the exchanges of one request by its id, and name those that are missing, late or seen twice.
+
+Nothing is compared here. A pair is handed out once, when nothing is owed any more or when its time is up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pytest_shadowdiff.model import Exchange, Pair, Repeat, Request, Role
+from pytest_shadowdiff.spool import Event, Gap, Opened, Seen, Skipped
+
+GRACE = 1.0
+"""Seconds that whoever sees an exchange gets to write it down, after the exchange's own time is up."""
+
+
+@dataclass(slots=True)
+class _Owed:
+    """A pair in the making."""
+
+    opened: Opened
+    seen: dict[tuple[Role, int], Exchange] = field(default_factory=dict)
+    skipped: str = ""
+    asked: int = 0
+    asked_until: float = 0.0
+    handed_out: bool = False
+
+    @property
+    def answered(self) -> float | None:
+        """When the primary's answer ended."""
+        primary = self.seen.get(("primary", 0))
+        return None if primary is None else primary.started + (primary.seconds or 0.0)
+
+    @property
+    def whole(self) -> bool:
+        if self.skipped:
+            return True
+        if self.asked:
+            return ("control", self.asked) in self.seen and ("candidate", self.asked) in self.seen
+        return all((role, 0) in self.seen for role in self.opened.owed)
+
+
+class Pairer:
+    """Exchanges in, pairs out.
+
+    Args:
+        timeout: seconds after the primary's answer that the other answers may take.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._owed: dict[str, _Owed] = {}
+        self._gaps: list[Gap] = []
+        self._ended: dict[str, float] = {}
+        self._open: Counter[str | None] = Counter()
+        self.unmatched: Counter[str] = Counter()
+
+    def feed(self, event: Event) -> str | None:
+        """Take one event in.
+
+        Returns:
+            The id of the pair that it belongs to, where there is one that is still owed something.
+        """
+        if isinstance(event, Gap):
+            self._gaps.append(event)
+            return None
+        if isinstance(event, Opened):
+            self._owed[event.pair] = _Owed(event)
+            self._open[event.test] += 1
+            return event.pair
+        owed = self._owed.get(event.pair)
+        if owed is None:
+            self.unmatched["seen after its verdict, or of a request that did not come through the relay"] += 1
+            return None
+        if isinstance(event, Skipped):
+            owed.skipped = event.reason
+        else:
+            self._see(owed, event)
+        return event.pair
+
+    def _see(self, owed: _Owed, event: Seen) -> None:
+        key = (event.role, event.attempt)
+        earlier = owed.seen.get(key)
+        if earlier is None:
+            owed.seen[key] = event.exchange
+            return
+        again = f"the {event.role} was seen answering this request twice (a retry, or a duplicate on the way)"
+        owed.seen[key] = replace(earlier, problem=earlier.problem or again)
+
+    def end(self, test: str, now: float) -> None:
+        """The test has ended: answers that are still under way get the timeout from now on."""
+        self._ended[test] = now
+
+    def busy(self, test: str | None) -> bool:
+        """Whether anything is still owed to a test."""
+        return self._open[test] > 0
+
+    def ready(self, pair: str, now: float) -> Pair | None:
+        """The pair, if nothing is owed to it any more or its time is up; each state is handed out once."""
+        owed = self._owed[pair]
+        if owed.handed_out or not (owed.whole or self._late(owed, now)):
+            return None
+        owed.handed_out = True
+        return self._made(owed)
+
+    def overdue(self, now: float) -> Iterator[Pair]:
+        """The pairs whose time is up."""
+        for pair, owed in list(self._owed.items()):
+            if not owed.handed_out and self._late(owed, now):
+                made = self.ready(pair, now)
+                if made is not None:
+                    yield made
+
+    def ask(self, pair: str, now: float) -> int:
+        """The pair was asked again: it is owed a control and a candidate once more.
+
+        Returns:
+            The number of the attempt.
+        """
+        owed = self._owed[pair]
+        owed.asked += 1
+        owed.asked_until = now + 2 * self._timeout + GRACE
+        owed.handed_out = False
+        return owed.asked
+
+    def close(self, pair: str) -> None:
+        """The verdict is final; whatever is seen of it from now on is late."""
+        owed = self._owed.pop(pair, None)
+        if owed is not None:
+            self._open[owed.opened.test] -= 1
+
+    def open_pairs(self) -> Iterator[Pair]:
+        """What is still owed something, as it stands: for the end of a run that was broken off."""
+        for owed in list(self._owed.values()):
+            yield self._made(owed)
+
+    def _late(self, owed: _Owed, now: float) -> bool:
+        if owed.asked:
+            return now > owed.asked_until
+        since = owed.answered
+        if since is None:
+            ended = self._ended.get(owed.opened.test or "")
+            return ended is not None and now > ended + self._timeout + GRACE
+        return now > since + self._timeout + GRACE
+
+    def _made(self, owed: _Owed) -> Pair:
+        opened, seen = owed.opened, owed.seen
+        repeats = tuple(Repeat(seen.get(("control", number)), seen.get(("candidate", number))) for number in range(1, owed.asked + 1))
+        return Pair(
+            id=opened.pair,
+            test=opened.test,
+            request=opened.request,
+            primary=self._one(owed, "primary"),
+            candidate=self._one(owed, "candidate"),
+            control=seen.get(("control", 0)) or (repeats[0].control if repeats else None),
+            repeats=repeats,
+            skipped=owed.skipped,
+        )
+
+    def _one(self, owed: _Owed, role: Role) -> Exchange | None:
+        exchange = owed.seen.get((role, 0))
+        if exchange is not None or owed.skipped or role not in owed.opened.owed:
+            return exchange
+        since = owed.opened.started
+        gap = next((gap for gap in self._gaps if gap.role == role and gap.until >= since), None)
+        reason = gap.reason if gap else self._missing(owed, role)
+        return Exchange(request=owed.opened.request, response=None, started=since, problem=reason, tap="")
+
+    def _missing(self, owed: _Owed, role: Role) -> str:
+        request: Request = owed.opened.request
+        what = f"{request.method} {request.target.partition('?')[0]} (id {owed.opened.pair})"
+        if role == "primary":
+            return f"The primary's answer to {what} had not ended {self._timeout:g} s after the end of the test"
+        return f"No answer from the {role} for {what} within {self._timeout:g} s; does its tap see any traffic?"
+

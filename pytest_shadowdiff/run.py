@@ -1,0 +1,260 @@
+"""A run, in the order in which the data flows: targets, mirror, drive, tap, pair, compare, judge, report.
+
+    settings ─► targets ─► mirror ─► drive ─► tap ─► pair ─► compare ─► judge ─► report
+
+`Run` owns what is started and ends it; everything right of the tap happens in `judging`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_shadowdiff import mirror, rules, tap, targets
+from pytest_shadowdiff.endpoints import Endpoints
+from pytest_shadowdiff.errors import MirrorError, SetupError
+from pytest_shadowdiff.judge import judge
+from pytest_shadowdiff.judging import Judging, Way
+from pytest_shadowdiff.model import Pair, Request, Response, Rule, Verdict
+from pytest_shadowdiff.noise import Evidence
+from pytest_shadowdiff.redact import Redactor
+from pytest_shadowdiff.relay import Relay
+from pytest_shadowdiff.report import pair_record
+from pytest_shadowdiff.report.summary import Summary
+from pytest_shadowdiff.spool import Reader
+from pytest_shadowdiff.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from pytest_shadowdiff.settings import Settings, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What plugins of users do; None where nobody implements the hook."""
+
+    endpoint: Callable[[Request], str | None] | None = None
+    normalize: Callable[[Request, Response], Response] | None = None
+    redact: Callable[[str, object], object | None] | None = None
+    judged: Callable[[Pair], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A test's own way into the mirror.
+
+    Attributes:
+        key: unique in the run; a test that runs twice has two.
+        test: the test's node id.
+        url: the base URL, without a trailing slash.
+        run: the run that it belongs to.
+    """
+
+    key: str
+    test: str
+    url: str
+    run: Run
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """The pairs judged so far."""
+        return self.run.pairs(self)
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many pairs came to which verdict so far."""
+        return self.run.counts(self)
+
+    def finish(self) -> None:
+        """Wait for the verdict of every request that came through here so far."""
+        self.run.finish(self)
+
+
+class Run:
+    """Both versions, the mirror between them, its tap, and the thread that judges.
+
+    Args:
+        settings: what was asked for; without a candidate the primary alone is reached, by the same way.
+        hooks: what plugins of users do.
+    """
+
+    def __init__(self, settings: Settings, hooks: Hooks) -> None:
+        self.settings = settings
+        self.id = secrets.token_hex(4)
+        self.directory = Path(tempfile.mkdtemp(prefix="shadowdiff-"))
+        self.redactor = Redactor(hooks.redact, secrets=_configured_secrets(settings), names=settings.redact)
+        self.summary = Summary()
+        self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
+        self._hooks = hooks
+        self._ends = contextlib.ExitStack()
+        self._started: dict[str, targets.Started] = {}
+        self._keys: dict[str, int] = {}
+        self._endpoints = Endpoints(settings.rules, settings.endpoints)
+        self._evidence = Evidence()
+        self._judging: Judging | None = None
+        self._mirror: mirror.Mirror | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is a candidate."""
+        return self.settings.candidate is not None
+
+    def start(self) -> None:
+        """Bring everything up.
+
+        Raises:
+            SetupError: something did not come up; all of it is down again.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        settings = self.settings
+        upstreams = self._start_targets()
+        plan = mirror.MirrorPlan(settings, self.id, self.directory, *(upstreams.get(role) for role in ("primary", "candidate", "control")))
+        self._mirror = mirror.create(settings.mirror, plan)
+        self._ends.callback(self._mirror.stop)
+        routing = self._mirror.start()
+        self.relay = Relay(
+            routing,
+            directory=self.directory,
+            run_id=self.id,
+            timeout=settings.timeout,
+            limits=settings.limits,
+            percent=100.0 if settings.percent is None else settings.percent,
+        )
+        self._ends.callback(self.relay.stop)
+        self.relay.start()
+        if self.compares:
+            self._watch()
+
+    def _start_targets(self) -> Mapping[str, object]:
+        settings = self.settings
+        if settings.primary is None:
+            message = "There is no primary: give --shadow-primary=NAME or URL, or `primary` in [tool.shadowdiff]."
+            raise SetupError(message)
+        wanted: dict[str, Target] = {"primary": settings.primary}
+        if settings.candidate is not None:
+            wanted["candidate"] = settings.candidate
+            if not isinstance(settings.control, (str, type(None))):
+                wanted["control"] = settings.control
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            begun = {role: pool.submit(self._start_target, role, target) for role, target in wanted.items()}
+        return {role: future.result().upstream for role, future in begun.items()}
+
+    def _start_target(self, role: str, target: Target) -> targets.Started:
+        started = targets.start(target, directory=self.directory, run_id=self.id)
+        self._ends.callback(started.stop)
+        self._started[role] = started
+        return started
+
+    def _watch(self) -> None:
+        settings = self.settings
+        points = {role: tap.Point(role=role, name=role, log=one.log, port=one.upstream.port) for role, one in self._started.items()}
+        self._tap = tap.create(str(settings.tap), tap.TapPlan(settings, self.id, self.directory, points))
+        self._ends.callback(self._tap.stop)
+        self._tap.start()
+        way = Way(
+            endpoint=self._endpoint,
+            normalize=self._hooks.normalize,
+            judge=self._judge,
+            ask=self.relay.ask if settings.control is not None else None,
+            learn=self._learn,
+        )
+        self._judging = Judging(Reader(self.directory), way, self.verdicts, timeout=settings.timeout)
+        self._ends.callback(self._judging.stop)
+        self._judging.start()
+
+    def _endpoint(self, request: Request) -> str:
+        named = self._hooks.endpoint(request) if self._hooks.endpoint else None
+        return named or self._endpoints.of(request)
+
+    def _judge(self, pair: Pair, marked: Sequence[Rule]) -> object:
+        path = pair.request.target.partition("?")[0]
+        matching = rules.matching((*marked, *self.settings.rules), pair.request.method, path)
+        return judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits)
+
+    def _learn(self, pair: Pair) -> None:
+        self._evidence.learn(pair)
+        if self._hooks.judged is not None:
+            self._hooks.judged(pair)
+
+    def open(self, test: str, marked: Sequence[Rule] = (), *, unsafe: bool = False) -> Entry:
+        """A test's own entry.
+
+        Args:
+            test: the node id.
+            marked: the rules of the test's marker.
+            unsafe: whether the test's marker permits writes; it takes the option as well.
+        """
+        number = self._keys[test] = self._keys.get(test, 0) + 1
+        key = test if number == 1 else f"{test} ({number})"
+        if self._judging is not None:
+            self._judging.names[key] = test
+            self._judging.rules[key] = tuple(marked)
+        return Entry(key, test, self.relay.open_entry(key, unsafe=unsafe and self.settings.allow_unsafe), self)
+
+    def finish(self, entry: Entry) -> None:
+        """Wait for the verdict of every request that came through an entry so far.
+
+        Raises:
+            MirrorError: it can no longer be had.
+        """
+        if self._judging is None:
+            return
+        if self.relay.failure() is None:
+            self.relay.settle(entry.key)
+            self._tap.settle()
+        self._judging.finish(entry.key, self.relay.failure)
+
+    def close(self, entry: Entry) -> None:
+        """The test is over."""
+        with contextlib.suppress(MirrorError):
+            self.relay.close_entry(entry.key)
+        self.verdicts.forget(entry.key)
+
+    def pairs(self, entry: Entry) -> Sequence[Pair]:
+        """An entry's pairs so far."""
+        return self.verdicts.of(entry.key)
+
+    def counts(self, entry: Entry) -> Counter[Verdict]:
+        """An entry's verdicts so far."""
+        return self.verdicts.counts(entry.key)
+
+    def describe(self) -> Iterator[str]:
+        """Lines about the mirror, for the summary."""
+        if self._mirror is not None:
+            yield from self._mirror.describe()
+        for started in self._started.values():
+            failure = started.failure()
+            if failure is not None:
+                yield failure
+
+    def stop(self) -> None:
+        """End everything that was started, in reverse; safe to call twice."""
+        if self._judging is not None and self._judging.is_alive():
+            self._judging.abandon("the run ended before its answers were seen")
+        self._ends.close()
+        self.verdicts.close()
+
+    def remove(self) -> None:
+        """Delete what is on disk, unless it is to be kept."""
+        if not self.settings.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _configured_secrets(settings: Settings) -> tuple[str, ...]:
+    versions = (settings.primary, settings.candidate, settings.control)
+    return tuple(value for one in versions if one is not None and not isinstance(one, str) for _, value in one.headers)
