@@ -1,4 +1,4 @@
-"""Exchanges on disk, in append-only segments: what a tap saw goes in, what a run judges comes out."""
+"""What can be said in a spool: four kinds of event."""
 
 from __future__ import annotations
 

@@ -1,0 +1,12 @@
+"""Exchanges on disk, in append-only segments: what a tap saw goes in, what a run judges comes out.
+
+Nothing is compared here, and nothing that a writer does waits for a reader.
+"""
+
+from __future__ import annotations
+
+from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
+from pytest_shadowdiff.spool.reader import Reader
+from pytest_shadowdiff.spool.writer import Writer
+
+__all__ = ["Event", "Gap", "Opened", "Reader", "Seen", "Skipped", "Writer"]

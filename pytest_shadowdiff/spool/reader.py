@@ -1,0 +1,230 @@
+"""Reading a spool, while it is written or long after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import msgspec
+
+from pytest_shadowdiff.errors import SpoolError
+from pytest_shadowdiff.model import Exchange, Request, Role
+from pytest_shadowdiff.spool import records as raw
+from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
+from pytest_shadowdiff.spool.http import request_of, response_of
+from pytest_shadowdiff.spool.segments import Record, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DECODE: Final = {
+    kind: msgspec.msgpack.Decoder(what).decode
+    for kind, what in (
+        (raw.OPEN, raw.OpenRecord),
+        (raw.PART, raw.PartRecord),
+        (raw.REST, raw.RestRecord),
+        (raw.SEEN, raw.SeenRecord),
+        (raw.SKIP, raw.SkipRecord),
+        (raw.EVENT_OPENED, Opened),
+        (raw.EVENT_SEEN, Seen),
+        (raw.EVENT_SKIPPED, Skipped),
+        (raw.EVENT_GAP, Gap),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    path: Path
+    at: int
+    size: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is remembered of a request until its last side is seen."""
+
+    record: raw.OpenRecord
+    waiting: int
+    request: Request | None = None
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Pieces of long messages that are not complete yet: their places, not their bytes."""
+
+    pieces: dict[tuple[str, int, int], list[_Piece]] = field(default_factory=dict)
+    held: dict[Path, int] = field(default_factory=dict)
+
+
+class Reader:
+    """Yields what all writers of a directory have written, each writer's events in order.
+
+    Two readers do not disturb each other, unless they delete. One reader is for one thread.
+
+    Args:
+        directory: where the writers put their segments; it need not be there yet.
+        delete: segments are removed once they have been read to their end and another follows.
+    """
+
+    def __init__(self, directory: Path, *, delete: bool = False) -> None:
+        self._directory = directory
+        self._delete = delete
+        self._series: dict[str, Series] = {}
+        self._open: dict[str, _Open] = {}
+        self._kept = _Kept()
+        self._finished: set[Path] = set()
+
+    def events(self, *, final: bool = False) -> Iterator[Event]:
+        """What is new since the last call; does not wait for more.
+
+        A record that is only half there is read by a later call. An `Opened` comes with the whole body of its
+        request, so it may come some time after the request began, but before anything else of its pair.
+
+        Args:
+            final: the writers have ended: requests whose body never came to its end are opened as they are.
+
+        Raises:
+            SpoolError: a segment is damaged or of another version; it names file and byte.
+        """
+        for series in self._all():
+            for record in series.records():
+                if isinstance(record, Path):
+                    self._finished.add(record)
+                else:
+                    yield from self._events_of(record)
+        self._drop_finished()
+        if final:
+            for pair in [pair for pair, opened in self._open.items() if opened.request is None]:
+                yield self._opened(pair, self._open[pair], b"")
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for series in self._series.values():
+            series.close()
+
+    def _all(self) -> list[Series]:
+        try:
+            names = {path.name[: -len(raw.SUFFIX) - 6] for path in self._directory.iterdir() if path.name.endswith(raw.SUFFIX)}
+        except FileNotFoundError:
+            return []
+        for name in sorted(names - self._series.keys()):
+            self._series[name] = Series(self._directory, name)
+        return list(self._series.values())
+
+    def _events_of(self, record: Record) -> Iterator[Event]:
+        try:
+            what = _DECODE[record.kind](record.payload)
+        except (KeyError, msgspec.MsgspecError) as error:
+            message = f"{record.path} holds a record that cannot be read before byte {record.end} (kind {record.kind}): {error}"
+            raise SpoolError(message) from error
+        handle = _HANDLERS.get(record.kind)
+        if handle is None:
+            yield cast("Event", what)
+        else:
+            yield from handle(self, what, record)
+
+    def _on_open(self, what: raw.OpenRecord, _: Record) -> Iterator[Event]:
+        opened = _Open(what, waiting=what.own)
+        if what.own or what.more:
+            self._open[what.pair] = opened
+        if not what.more:
+            yield self._opened(what.pair, opened, b"")
+
+    def _on_part(self, what: raw.PartRecord, record: Record) -> Iterator[Event]:
+        size = len(what.wire)
+        self._kept.pieces.setdefault((what.pair, what.stream, what.attempt), []).append(_Piece(record.path, record.end - size, size))
+        self._kept.held[record.path] = self._kept.held.get(record.path, 0) + 1
+        return iter(())
+
+    def _on_rest(self, what: raw.RestRecord, _: Record) -> Iterator[Event]:
+        opened = self._open.get(what.pair)
+        if opened is not None and opened.request is None:
+            yield self._opened(what.pair, opened, what.wire)
+
+    def _on_seen(self, what: raw.SeenRecord, _: Record) -> Iterator[Event]:
+        opened = self._open.get(what.pair)
+        if opened is not None and opened.request is None:
+            yield self._opened(what.pair, opened, b"")
+        wire = self._whole(what.pair, what.role, what.attempt, what.wire)
+        exchange = Exchange(
+            request=self._request(what, opened.request if opened else None),
+            response=response_of(wire, what.framing),
+            started=what.started,
+            seconds=what.seconds,
+            problem=what.problem,
+            truncated=what.truncated,
+        )
+        if opened is not None and not what.attempt:
+            self._seen(what.pair, opened, 1 << what.role)
+        yield Seen(what.pair, raw.ROLES[what.role], what.attempt, exchange)
+
+    def _on_skip(self, what: raw.SkipRecord, _: Record) -> Iterator[Event]:
+        opened = self._open.pop(what.pair, None)
+        if opened is not None and opened.request is None:
+            yield self._opened(what.pair, opened, b"")
+        for key in [key for key in self._kept.pieces if key[0] == what.pair]:
+            self._let_go(self._kept.pieces.pop(key))
+        yield Skipped(what.pair, what.reason)
+
+    def _opened(self, pair: str, opened: _Open, rest: bytes) -> Opened:
+        record = opened.record
+        wire = self._whole(pair, raw.REQUEST, 0, rest, first=record.wire)
+        opened.request = request = request_of(wire, record.framing)
+        opened.record.wire = b""
+        if not opened.waiting:
+            self._open.pop(pair, None)
+        owed: tuple[Role, ...] = tuple([role for bit, role in enumerate(raw.ROLES) if record.owed >> bit & 1])
+        return Opened(pair, record.test, request, record.started, owed)
+
+    def _request(self, what: raw.SeenRecord, opened: Request | None) -> Request:
+        if what.form == raw.AS_OPENED:
+            return opened or Request("", "")
+        request = request_of(what.request, what.request_framing if what.form == raw.WHOLE else raw.NONE)
+        if what.form == raw.NEW_HEAD and opened is not None:
+            return Request(request.method, request.target, request.headers, opened.body, opened.trailers, request.http_version)
+        return request
+
+    def _seen(self, pair: str, opened: _Open, bit: int) -> None:
+        opened.waiting &= ~bit
+        if not opened.waiting:
+            self._open.pop(pair, None)
+
+    def _whole(self, pair: str, stream: int, attempt: int, last: bytes, first: bytes = b"") -> bytes:
+        pieces = self._kept.pieces.pop((pair, stream, attempt), None)
+        if pieces is None:
+            return first + last if first else last
+        parts = [first]
+        for piece in pieces:
+            with piece.path.open("rb") as file:
+                file.seek(piece.at)
+                parts.append(file.read(piece.size))
+        self._let_go(pieces)
+        return b"".join([*parts, last])
+
+    def _let_go(self, pieces: list[_Piece]) -> None:
+        for piece in pieces:
+            self._kept.held[piece.path] -= 1
+            if not self._kept.held[piece.path]:
+                del self._kept.held[piece.path]
+
+    def _drop_finished(self) -> None:
+        if not self._delete:
+            self._finished.clear()
+            return
+        for path in [path for path in self._finished if path not in self._kept.held]:
+            self._finished.discard(path)
+            path.unlink(missing_ok=True)
+
+
+_HANDLERS: Final[dict[int, Callable[[Reader, object, Record], Iterator[Event]]]] = cast(
+    "dict[int, Callable[[Reader, object, Record], Iterator[Event]]]",
+    {
+        raw.OPEN: Reader._on_open,
+        raw.PART: Reader._on_part,
+        raw.REST: Reader._on_rest,
+        raw.SEEN: Reader._on_seen,
+        raw.SKIP: Reader._on_skip,
+    },
+)
