@@ -18,6 +18,7 @@ class Target:
         workload: `{"labels": {...}}` or `{"service": "..."}`.
         ready: path (and query) that is polled until it answers with anything below 500; without it the port
             has to accept a connection.
+        ready_seconds: how long it may take until it answers.
         image_command: the words of the command that an image is started with; None for the image's own.
         pull: when an image is pulled: "missing" (the default), "always" or "never".
         log: the format of its log: a name, a table of field names, or a regular expression.
@@ -30,6 +31,7 @@ class Target:
     workload: Mapping[str, object] | None = None
     port: int | None = None
     ready: str | None = None
+    ready_seconds: float = 60.0
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     image_command: Sequence[str] | None = None

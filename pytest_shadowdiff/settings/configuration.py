@@ -19,7 +19,9 @@ OPTIONS = frozenset(
 )
 TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "keep", "envoy", "redact"})
 WAYS = ("url", "command", "image", "workload")
-TARGET_KEYS = frozenset({*WAYS, "port", "ready", "env", "cwd", "volumes", "pull", "headers", "host", "tls", "log", "log_file", "capture"})
+TARGET_KEYS = frozenset(
+    {*WAYS, "port", "ready", "ready_seconds", "env", "cwd", "volumes", "pull", "headers", "host", "tls", "log", "log_file", "capture"}
+)
 LOG_FORMATS = ("combined", "common", "envoy", "json")
 SERVICE_KEYS = frozenset(item.name for item in fields(Service))
 LIMIT_KEYS = {"max_body": "body", "max_ratio": "ratio", "max_depth": "depth", "max_compare_seconds": "seconds"}
@@ -143,6 +145,7 @@ def target(name: str, values: object, place: str, home: Path) -> Target:
         workload=_workload(table),
         port=table.whole("port", least=1, most=65535),
         ready=_ready(table),
+        ready_seconds=table.number("ready_seconds", least=0.1) or 60.0,
         env=env or {},
         cwd=home / cwd if cwd else (home if way == "command" else None),
         image_command=_command(table) if way == "image" and command is not None else None,
