@@ -1,0 +1,89 @@
+"""Paths in rules: JSONPath (RFC 9535), XPath, `header:NAME`, `status`, `body`."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pytest_shadowdiff.errors import SettingsError
+
+if TYPE_CHECKING:
+    from jsonpath import JSONPath
+    from lxml.etree import XPath
+
+NAMED = ("status", "body")
+_HEADER = re.compile(r"header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LINE = re.compile(r"body:[1-9][0-9]*")
+_LONGEST = 4096
+_REPEATED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")
+_CHOICE_REPEATED = re.compile(r"\((?:[^()\\]|\\.)*\|(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")
+
+
+def check(path: str) -> None:
+    """Refuse what names no place.
+
+    Raises:
+        SettingsError: with what is wrong and what is allowed.
+    """
+    if len(path) > _LONGEST:
+        raise SettingsError(f"the path has {len(path)} characters. Allowed: {_LONGEST}.")
+    if path.startswith("$"):
+        json_path(path)
+    elif path.startswith("/"):
+        xpath(path)
+    elif path.lower().startswith("header:"):
+        if not _HEADER.fullmatch(path.lower()):
+            raise SettingsError(f"{path!r} names no header. Allowed: header:NAME, such as 'header:x-build'.")
+    elif path not in NAMED and not _LINE.fullmatch(path):
+        raise SettingsError(
+            f"{path!r} is no path. Allowed: a JSONPath ('$.a'), an XPath ('/a/b'), 'header:NAME', 'status', 'body'.{_hint(path)}"
+        )
+
+
+def _hint(path: str) -> str:
+    near = get_close_matches(path, NAMED, n=1)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    if re.fullmatch(r"[A-Za-z_][\w.\[\]*]*", path):
+        return f" Did you mean '$.{path}'?"
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def json_path(path: str) -> JSONPath:
+    """A path of RFC 9535, and nothing that goes beyond it.
+
+    Raises:
+        SettingsError: it is no such path, or holds a regular expression that may take for ever.
+    """
+    from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
+
+    try:
+        query = JSONPathEnvironment(strict=True).compile(path)
+    except (JSONPathError, RecursionError) as error:
+        what = str(error).partition("\n")[0]
+        token = getattr(error, "token", None)
+        at = f" at character {token.index + 1 if token.index >= 0 else len(path) + 1}" if token is not None else ""
+        raise SettingsError(f"{path!r} is no JSONPath of RFC 9535: {what}{at}.") from None
+    if not isinstance(query, JSONPath):
+        raise SettingsError(f"{path!r} is no JSONPath of RFC 9535.")
+    if re.search(r"\b(?:match|search)\s*\(", path) and (_REPEATED_REPEAT.search(path) or _CHOICE_REPEATED.search(path)):
+        raise SettingsError(f"{path!r}: a repeated group that repeats or chooses within may take for ever; write the expression without.")
+    return query
+
+
+@lru_cache(maxsize=1024)
+def xpath(path: str) -> XPath:
+    """An XPath 1.0 expression that names elements or attributes.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    from lxml import etree
+
+    try:
+        return etree.XPath(path, regexp=False)
+    except etree.XPathError as error:
+        raise SettingsError(f"{path!r} is no XPath: {error}.") from None

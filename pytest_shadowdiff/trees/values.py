@@ -1,0 +1,107 @@
+"""What single values mean: their type, and whether two of them are the same by exact value."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+import orjson
+
+
+class Absent:
+    """Nothing is there: not even a null."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+class Repeated(tuple[object, ...]):
+    """The values of a member whose name stands more than once in its object, in the order of the document."""
+
+    __slots__ = ()
+
+
+ABSENT: Final = Absent()
+
+Type = Literal["null", "boolean", "number", "string", "array", "object", "repeated", "other"]
+
+_TYPES: dict[type, Type] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    Repeated: "repeated",
+}
+
+
+def type_of(value: object) -> Type:
+    """The type of a value, in JSON's terms."""
+    return _TYPES.get(type(value), "other")
+
+
+def same_scalars(a: object, b: object) -> bool:
+    """Whether two values that are not containers are the same: `1` is `1.0`, and neither `True` nor `"1"`.
+
+    A float stands for the shortest decimal that reads as it, since a parser that keeps floats has proved
+    that nothing was rounded.
+    """
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is type(b):
+        return a == b
+    if _TYPES.get(kind) != "number" or _TYPES.get(type(b)) != "number":
+        return False
+    return a == b or (_decimal(a) == _decimal(b) and (kind is float or type(b) is float))
+
+
+def _decimal(number: object) -> Decimal:
+    if isinstance(number, float):
+        return Decimal(repr(number))
+    return Decimal(number) if isinstance(number, int) else Decimal(str(number))
+
+
+def same(a: object, b: object, *, booleans: bool = True) -> bool:
+    """Whether two values are plainly the same, asked in C where it can be; False may still turn out to be no difference.
+
+    Attributes:
+        booleans: whether either document holds any, for to Python `True` is `1`, at any depth.
+    """
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not dict and kind is not list:
+        return kind is not Repeated and same_scalars(a, b)
+    if kind is not type(b) or a != b:
+        return False
+    return not booleans or _same_types(a, b)
+
+
+def _same_types(a: object, b: object) -> bool:
+    try:
+        return orjson.dumps(a) == orjson.dumps(b) or (
+            orjson.dumps(a, option=orjson.OPT_SORT_KEYS) == orjson.dumps(b, option=orjson.OPT_SORT_KEYS)
+        )
+    except (TypeError, RecursionError):  # decimals, big integers, lone surrogates, depth: the walk looks closer
+        return False
+
+
+def counted(value: object, most: int) -> int:
+    """How many values a document holds, containers not counted unless they are empty; stops beyond `most`."""
+    count = 0
+    rest = [value]
+    while rest and count <= most:
+        item = rest.pop()
+        if type(item) is dict and item:
+            rest.extend(item.values())
+        elif type(item) is list and item:
+            rest.extend(item)
+        else:
+            count += 1
+    return count
