@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any, Literal
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -251,3 +252,24 @@ class Upstream:
     host_header: str | None = None
     headers: Headers = ()
     socket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where one version can be watched; a mirror fills in what it has, a tap takes what it needs.
+
+    Attributes:
+        admin: host and port of the Envoy that stands before the version.
+        entry: host and port that callers' requests enter by, where `admin` is the mirror's own Envoy.
+        listener: the name of the Envoy's listener before the version, where one Envoy stands before several.
+        log: file that the version's output goes to.
+        port: TCP port at which the version listens.
+    """
+
+    role: Role
+    name: str
+    admin: tuple[str, int] | None = None
+    entry: tuple[str, int] | None = None
+    listener: str | None = None
+    log: Path | None = None
+    port: int | None = None

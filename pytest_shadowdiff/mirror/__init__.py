@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.model import Upstream
+    from pytest_shadowdiff.model import Point, Role, Upstream
     from pytest_shadowdiff.relay import Routing
     from pytest_shadowdiff.settings import Settings
 
@@ -65,6 +65,13 @@ class Mirror(Protocol):
 
         Raises:
             SetupError: it does not work; all that was set up is undone.
+        """
+
+    def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
+        """Where a tap finds each version, once started.
+
+        Args:
+            known: what is known of the versions that were started here; a mirror adds what it has.
         """
 
     def describe(self) -> Sequence[str]:

@@ -12,9 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_shadowdiff.model import Point, Role
+
 if TYPE_CHECKING:
-    from pytest_shadowdiff.model import Role
     from pytest_shadowdiff.settings import Settings
+
+__all__ = ["TAPS", "Point", "Tap", "TapPlan", "Watch", "create"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +35,6 @@ class Watch:
 TAPS: Mapping[str, Watch] = {
     "proxy": Watch("pytest_shadowdiff.tap.proxy"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Where one version can be watched; a mirror fills in what it has, a tap takes what it needs.
-
-    Attributes:
-        admin: host and port of the Envoy that stands before the version.
-        log: file that the version's output goes to.
-        port: TCP port at which the version listens.
-    """
-
-    role: Role
-    name: str
-    admin: tuple[str, int] | None = None
-    log: Path | None = None
-    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
