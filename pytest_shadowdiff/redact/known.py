@@ -1,0 +1,108 @@
+"""Secrets known by their value: replaced wherever they stand, however they are written there."""
+
+from __future__ import annotations
+
+import html
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, TypeVar, cast
+from urllib.parse import quote, quote_plus, unquote_plus
+
+from pytest_shadowdiff.model import Difference
+
+Anything = TypeVar("Anything")
+
+SHORTEST = 6
+"""A shorter text stands in too many places where it is no secret."""
+
+_DEEPEST = 60
+_LARGEST = 10**60
+
+
+def spellings(secret: str) -> set[str]:
+    """A secret as it is, and as it is written in URLs, in HTML, in JSON and in Basic credentials."""
+    plain = unquote_plus(secret)
+    written = {secret, plain}
+    for text in (secret, plain):
+        written |= {quote(text, safe=""), quote(text), quote_plus(text), html.escape(text)}
+        written |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    if ":" in secret:
+        written |= {b64encode(secret.encode("utf-8", "replace")).decode(), secret.partition(":")[2]}
+    return {text for text in written if len(text) >= SHORTEST and text not in "[redacted"}
+
+
+class Known:
+    """Replaces known secrets in whatever is made of texts: values, containers, and the model's dataclasses."""
+
+    def __init__(self, secrets: Iterable[str], mark: Callable[[str], str]) -> None:
+        self._secrets = sorted(secrets, key=lambda secret: (-len(secret), secret))
+        self._bytes = [secret.encode("utf-8", "surrogatepass") for secret in self._secrets]
+        self._mark = mark
+
+    def __bool__(self) -> bool:
+        return bool(self._secrets)
+
+    def replace(self, anything: Anything, *, cut: bool = False, depth: int = 0) -> Anything:
+        """The same with every known secret marked; `cut` texts may begin or end within one."""
+        result: Any = self._replaced(anything, cut=cut, depth=depth)
+        return cast("Anything", result)
+
+    def _replaced(self, anything: object, *, cut: bool, depth: int) -> object:
+        result = anything
+        if isinstance(anything, (Enum, bool)) or depth > _DEEPEST:
+            pass
+        elif isinstance(anything, str):
+            result = self._text(anything, cut=cut)
+        elif isinstance(anything, bytes):
+            result = self._raw(anything)
+        elif isinstance(anything, int):
+            text = str(anything) if abs(anything) < _LARGEST else ""
+            shown = self._text(text, cut=False)
+            result = anything if shown == text else shown
+        elif isinstance(anything, (list, tuple)):
+            result = type(anything)(self._replaced(item, cut=cut, depth=depth + 1) for item in anything)
+        elif isinstance(anything, dict):
+            result = {
+                self._replaced(key, cut=cut, depth=depth + 1): self._replaced(item, cut=cut, depth=depth + 1)
+                for key, item in anything.items()
+            }
+        elif is_dataclass(anything) and not isinstance(anything, type):
+            cut = isinstance(anything, Difference)
+            result = replace(
+                anything,
+                **{field.name: self._replaced(getattr(anything, field.name), cut=cut, depth=depth + 1) for field in fields(anything)},
+            )
+        return result
+
+    def _text(self, text: str, *, cut: bool) -> str:
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, self._mark(secret))
+            elif cut:
+                text = self._fragment(text, secret)
+        return text
+
+    def _raw(self, body: bytes) -> bytes:
+        for secret, raw in zip(self._secrets, self._bytes, strict=True):
+            if raw in body:
+                body = body.replace(raw, self._mark(secret).encode())
+        return body
+
+    def _fragment(self, text: str, secret: str) -> str:
+        """An excerpt that begins or ends in the middle of a secret."""
+        core = text.strip("…")
+        if len(core) < SHORTEST:
+            return text
+        if core in secret:
+            return text.replace(core, self._mark(secret))
+        longest = min(len(secret) - 1, len(core))
+        for length in range(longest, SHORTEST - 1, -1):
+            if core.startswith(secret[-length:]):
+                return text.replace(secret[-length:], self._mark(secret), 1)
+            if core.endswith(secret[:length]):
+                before, _, after = text.rpartition(secret[:length])
+                return f"{before}{self._mark(secret)}{after}"
+        return text
