@@ -137,6 +137,8 @@ def target(name: str, values: object, place: str, home: Path) -> Target:
     _only(table, "env", way, {"command", "image"})
     _only(table, "volumes", way, {"image"})
     _only(table, "pull", way, {"image"})
+    if way == "command":
+        _needs_port(table)
     return Target(
         name=name,
         url=checked_url(place + ".url", table.text("url")),
@@ -182,6 +184,13 @@ def _command(table: Table) -> tuple[str, ...]:
     if isinstance(value, str) or not value:
         raise table.wrong("command", 'a list of words, such as ["gunicorn", "-b", "127.0.0.1:{port}", "app"]')
     return tuple(table.words("command") or ())
+
+
+def _needs_port(table: Table) -> None:
+    words = (*_command(table), *(table.strings("env") or {}).values())
+    if "port" not in table and not any("{port}" in word for word in words):
+        message = f"{table.place}: nothing tells the command its port. Put {{port}} where it takes one (command or env), or name its port."
+        raise SettingsError(message)
 
 
 def _ready(table: Table) -> str | None:
