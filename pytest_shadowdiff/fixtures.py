@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def shadow_url(request: pytest.FixtureRequest) -> str:
     """The base URL of this test's own entry into the mirror, for any client at all."""
-    from pytest_shadowdiff.session import session_of
+    from pytest_shadowdiff.phases import session_of
 
     return session_of(request.config).entry(request.node).url
 
@@ -24,7 +24,7 @@ def shadow_url(request: pytest.FixtureRequest) -> str:
 def shadow(request: pytest.FixtureRequest, shadow_url: str) -> Iterator[ShadowClient]:
     """An httpx.Client on the mirror: the primary answers, the candidate gets a copy and has to mean the same."""
     from pytest_shadowdiff.clients import ShadowClient
-    from pytest_shadowdiff.session import session_of
+    from pytest_shadowdiff.phases import session_of
 
     session = session_of(request.config)
     with ShadowClient(shadow_url, session.entry(request.node), lambda: session.check(request.node)) as client:
@@ -35,7 +35,7 @@ def shadow(request: pytest.FixtureRequest, shadow_url: str) -> Iterator[ShadowCl
 def async_shadow(request: pytest.FixtureRequest, shadow_url: str) -> AsyncShadowClient:
     """An httpx.AsyncClient on the mirror: the primary answers, the candidate gets a copy and has to mean the same."""
     from pytest_shadowdiff.clients import AsyncShadowClient
-    from pytest_shadowdiff.session import session_of
+    from pytest_shadowdiff.phases import session_of
 
     session = session_of(request.config)
     return AsyncShadowClient(shadow_url, session.entry(request.node), lambda: session.check(request.node))

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_shadowdiff.verdicts import Verdicts
 
-ROUNDS = 3
-"""How often a suspicious difference is asked again, at most."""
 SWEEP = 0.1
 """Seconds between two looks for pairs whose time is up."""
 SHORTEST, LONGEST = 0.002, 0.05
@@ -36,7 +34,7 @@ class Way:
     Attributes:
         endpoint: the endpoint of a request.
         normalize: a response as it is to be compared.
-        judge: a pair, the rules of its test and its endpoint -> what is said of it.
+        judge: a pair and the rules of its test -> what is said of it; it stays suspect for a bounded number of rounds.
         ask: asks both versions once more; None where nobody may be asked.
         learn: takes in a judged pair as evidence.
     """
@@ -190,7 +188,7 @@ class Judging(threading.Thread):
     def _may_ask(self, pair: Pair) -> bool:
         # After a write the primary may answer otherwise for that reason alone, which would look like noise.
         safe = pair.request.method in SAFE_METHODS
-        return safe and len(pair.repeats) < ROUNDS and pair.primary is not None and self._last_write < pair.primary.started
+        return safe and pair.primary is not None and self._last_write < pair.primary.started
 
     def _judgement(self, pair: Pair, rules: Sequence[Rule]) -> Judgement:
         try:
@@ -219,4 +217,3 @@ class Judging(threading.Thread):
         judged = replace(pair.judged(judgement, self._way.endpoint(pair.request)), test=self.names.get(key, pair.test))
         self._way.learn(judged)
         self._verdicts.add(judged, key)
-

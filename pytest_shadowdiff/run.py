@@ -12,7 +12,6 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from pytest_shadowdiff.endpoints import Endpoints
 from pytest_shadowdiff.errors import MirrorError, SetupError
 from pytest_shadowdiff.judge import judge
 from pytest_shadowdiff.judging import Judging, Way
-from pytest_shadowdiff.model import Pair, Request, Response, Rule, Verdict
+from pytest_shadowdiff.model import Judgement, Pair, Request, Response, Role, Rule, Upstream, Verdict
 from pytest_shadowdiff.noise import Evidence
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.relay import Relay
@@ -78,6 +77,10 @@ class Entry:
         """Wait for the verdict of every request that came through here so far."""
         self.run.finish(self)
 
+    def close(self) -> None:
+        """The test is over."""
+        self.run.close(self)
+
 
 class Run:
     """Both versions, the mirror between them, its tap, and the thread that judges.
@@ -96,7 +99,7 @@ class Run:
         self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
         self._hooks = hooks
         self._ends = contextlib.ExitStack()
-        self._started: dict[str, targets.Started] = {}
+        self._started: dict[Role, targets.Started] = {}
         self._keys: dict[str, int] = {}
         self._endpoints = Endpoints(settings.rules, settings.endpoints)
         self._evidence = Evidence()
@@ -104,9 +107,9 @@ class Run:
         self._mirror: mirror.Mirror | None = None
 
     @property
-    def compares(self) -> bool:
-        """Whether there is a candidate."""
-        return self.settings.candidate is not None
+    def alive(self) -> bool:
+        """Whether its relay still does its work."""
+        return self.relay.failure() is None
 
     def start(self) -> None:
         """Bring everything up.
@@ -123,7 +126,14 @@ class Run:
     def _start(self) -> None:
         settings = self.settings
         upstreams = self._start_targets()
-        plan = mirror.MirrorPlan(settings, self.id, self.directory, *(upstreams.get(role) for role in ("primary", "candidate", "control")))
+        plan = mirror.MirrorPlan(
+            settings,
+            self.id,
+            self.directory,
+            primary=upstreams.get("primary"),
+            candidate=upstreams.get("candidate"),
+            control=upstreams.get("control"),
+        )
         self._mirror = mirror.create(settings.mirror, plan)
         self._ends.callback(self._mirror.stop)
         routing = self._mirror.start()
@@ -137,28 +147,25 @@ class Run:
         )
         self._ends.callback(self.relay.stop)
         self.relay.start()
-        if self.compares:
+        if settings.candidate is not None:
             self._watch()
 
-    def _start_targets(self) -> Mapping[str, object]:
+    def _start_targets(self) -> Mapping[Role, Upstream]:
         settings = self.settings
         if settings.primary is None:
             message = "There is no primary: give --shadow-primary=NAME or URL, or `primary` in [tool.shadowdiff]."
             raise SetupError(message)
-        wanted: dict[str, Target] = {"primary": settings.primary}
+        wanted: dict[Role, Target] = {"primary": settings.primary}
         if settings.candidate is not None:
             wanted["candidate"] = settings.candidate
             if not isinstance(settings.control, (str, type(None))):
                 wanted["control"] = settings.control
-        with ThreadPoolExecutor(len(wanted)) as pool:
-            begun = {role: pool.submit(self._start_target, role, target) for role, target in wanted.items()}
-        return {role: future.result().upstream for role, future in begun.items()}
-
-    def _start_target(self, role: str, target: Target) -> targets.Started:
-        started = targets.start(target, directory=self.directory, run_id=self.id)
-        self._ends.callback(started.stop)
-        self._started[role] = started
-        return started
+        ours = {role: target for role, target in wanted.items() if target.workload is None}
+        started = targets.start_all(list(ours.values()), directory=self.directory, run_id=self.id)
+        self._started = dict(zip(ours, started, strict=True))
+        for one in started:
+            self._ends.callback(one.stop)
+        return {role: one.upstream for role, one in self._started.items()}
 
     def _watch(self) -> None:
         settings = self.settings
@@ -181,7 +188,7 @@ class Run:
         named = self._hooks.endpoint(request) if self._hooks.endpoint else None
         return named or self._endpoints.of(request)
 
-    def _judge(self, pair: Pair, marked: Sequence[Rule]) -> object:
+    def _judge(self, pair: Pair, marked: Sequence[Rule]) -> Judgement:
         path = pair.request.target.partition("?")[0]
         matching = rules.matching((*marked, *self.settings.rules), pair.request.method, path)
         return judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits)

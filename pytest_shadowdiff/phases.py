@@ -1,0 +1,117 @@
+"""A session's way through pytest: before, in and after each test, and at the end; registered only where there is something to do."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_shadowdiff import ending, marks, workers
+from pytest_shadowdiff.errors import SettingsError
+from pytest_shadowdiff.session import STATE, Session, State
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+TERMINATED = 128 + signal.SIGTERM
+
+
+def session_of(config: pytest.Config) -> Session:
+    """The session of a pytest configuration, made when it is first asked for.
+
+    Raises:
+        pytest.UsageError: an option or the configuration is wrong.
+    """
+    if SESSION not in config.stash:
+        session = Session(config)
+        config.stash[SESSION] = session
+        config.add_cleanup(session.remove)
+        config.pluginmanager.register(Phases(session), "shadowdiff-phases")
+        if session.compares and config.pluginmanager.hasplugin("xdist") and not workers.is_worker(config):
+            config.pluginmanager.register(workers.Workers(config, session.gathered), "shadowdiff-workers")
+    return config.stash[SESSION]
+
+
+class Phases:
+    """The hooks that follow each test; a line or two each."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminate)
+            session.config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+    def pytest_report_header(self) -> list[str]:
+        """Who is compared with whom."""
+        return ending.header(self.session)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Look at all markers before any test runs."""
+        if not self.session.compares:
+            return
+        try:
+            marks.check(items)
+        except SettingsError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Forget what an earlier run of the same test left."""
+        item.stash[STATE] = State()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A difference fails the test in its call phase; a failure of its own stays what it is."""
+        __tracebackhide__ = True
+        try:
+            result = yield
+        except pytest.skip.Exception:
+            self.session.after_call(item, failed=False)
+            raise
+        except (Exception, pytest.fail.Exception):
+            self.session.after_call(item, failed=True)
+            raise
+        self.session.after_call(item, failed=bool(getattr(item, "_excinfo", None)))
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """What is still to be said of a test is an error at its teardown."""
+        __tracebackhide__ = True
+        try:
+            result = yield
+        except BaseException:
+            self.session.after_teardown(item, failed=True)
+            raise
+        self.session.after_teardown(item, failed=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Remember a set-up that failed: its test says nothing more."""
+        report = yield
+        if call.when == "setup" and report.failed:
+            item.stash[STATE].failed = True
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Bring everything to its end, write the reports, and fail a run that saw nothing."""
+        ending.finish(self.session, session)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Counts, and what was not compared."""
+        ending.summarize(self.session, terminalreporter)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    # Without this, SIGTERM ends pytest on the spot, and neither versions nor routes are put back.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    pytest.exit("ended by SIGTERM", returncode=TERMINATED)

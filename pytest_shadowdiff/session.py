@@ -1,0 +1,220 @@
+"""A pytest session as the plugin sees it: settings, the run behind the fixtures, and what each test's verdicts make of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.marks import mark_of
+from pytest_shadowdiff.model import Pair, Verdict
+from pytest_shadowdiff.outcome import NoVerdict, TestFailed
+from pytest_shadowdiff.workers import Gathered
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.run import Entry, Hooks, Run
+    from pytest_shadowdiff.settings import Settings
+
+STATE: pytest.StashKey[State] = pytest.StashKey()
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of a test while it runs.
+
+    Attributes:
+        failed: the test failed by itself, or for a difference; nothing more is raised for it.
+        told: the differences that were raised already.
+    """
+
+    entry: Entry | None = None
+    failed: bool = False
+    told: int = 0
+
+
+class Session:
+    """One pytest process's part of a run.
+
+    Raises:
+        pytest.UsageError: an option or the configuration is wrong.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = _settings(config)
+        self.asked = 0
+        self.gathered = Gathered()
+        self._runs: list[Run] = []
+        self._broken: ShadowError | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is a candidate."""
+        return self.settings.candidate is not None
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The runs so far: one, unless a mirror was lost on the way."""
+        return self._runs
+
+    def _begin(self) -> Run:
+        from pytest_shadowdiff.run import Run
+
+        if self._broken is not None:
+            message = f"{self._broken}\n(The first test met this; the mirror is not started again for each test.)"
+            raise SetupError(message)
+        if self._runs and self._runs[-1].alive:
+            return self._runs[-1]
+        run = Run(self.settings, _hooks(self.config))
+        try:
+            run.start()
+        except BaseException as error:
+            run.remove()
+            if isinstance(error, ShadowError):
+                self._broken = error
+            raise
+        self._runs.append(run)
+        return run
+
+    def entry(self, item: pytest.Item) -> Entry:
+        """The test's own entry, opened when it is first asked for.
+
+        Raises:
+            NoVerdict: the mirror, or a version, did not come up.
+        """
+        state = item.stash.setdefault(STATE, State())
+        if state.entry is None:
+            self.asked += self.compares
+            try:
+                mark = mark_of(item)
+                state.entry = self._begin().open(item.nodeid, mark.rules, unsafe=mark.allow_unsafe)
+            except ShadowError as error:
+                raise NoVerdict(str(error)) from None
+        return state.entry
+
+    def check(self, item: pytest.Item) -> Sequence[Pair]:
+        """Wait for the test's pairs so far, and judge them.
+
+        Raises:
+            ShadowDifference: the candidate means something else.
+        """
+        __tracebackhide__ = True
+        entry, state = self.entry(item), item.stash[STATE]
+        entry.finish()
+        self._raise_differences(entry, state, pytrace=True)
+        return entry.pairs
+
+    def begin(self, item: pytest.Item) -> None:
+        """The test is about to be set up, perhaps for the second time."""
+        item.stash[STATE] = State()
+
+    def after_call(self, item: pytest.Item, *, failed: bool) -> None:
+        """The test's function has returned or raised: its verdicts are due.
+
+        Raises:
+            ShadowDifference: the candidate means something else, and the test did not fail by itself.
+        """
+        __tracebackhide__ = True
+        state = item.stash[STATE]
+        entry = state.entry
+        if entry is None or not self.compares:
+            return
+        entry.finish()
+        item.user_properties.extend((f"shadowdiff.{verdict}", count) for verdict, count in sorted(entry.counts.items()))
+        if failed:
+            state.failed = True
+            if entry.counts[Verdict.DIFFERENT]:
+                item.add_report_section("call", "shadowdiff", self._failure(entry, Verdict.DIFFERENT))
+            return
+        self._raise_differences(entry, state)
+
+    def _raise_differences(self, entry: Entry, state: State, *, pytrace: bool = False) -> None:
+        __tracebackhide__ = True
+        count = entry.counts[Verdict.DIFFERENT]
+        if count > state.told:
+            state.told = count
+            state.failed = True
+            raise TestFailed(self._failure(entry, Verdict.DIFFERENT), pytrace=pytrace)
+
+    def after_teardown(self, item: pytest.Item, *, failed: bool) -> None:
+        """The test has been torn down: what is left to say of it is an error.
+
+        Raises:
+            ShadowDifference: requests of the teardown were answered otherwise.
+            NoVerdict: a pair has no verdict, and the test did not fail by itself.
+        """
+        __tracebackhide__ = True
+        state = item.stash[STATE]
+        entry = state.entry
+        if entry is None:
+            return
+        try:
+            if not self.compares:
+                return
+            entry.finish()
+            if failed or (state.failed and not state.told):
+                return
+            self._raise_differences(entry, state)
+            if entry.counts[Verdict.INCOMPLETE] and not state.failed:
+                raise NoVerdict(self._failure(entry, Verdict.INCOMPLETE))
+        finally:
+            entry.close()
+            state.entry = None
+
+    def _failure(self, entry: Entry, verdict: Verdict) -> str:
+        from pytest_shadowdiff.report import terminal
+
+        pairs = [pair for pair in entry.pairs if pair.verdict is verdict]
+        redactor = entry.run.redactor
+        return terminal.failure([redactor.pair(pair) for pair in pairs], verbosity=self.config.get_verbosity())
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        for run in self._runs:
+            run.stop()
+
+    def remove(self) -> None:
+        """Delete what the runs left on disk."""
+        self.stop()
+        for run in self._runs:
+            run.remove()
+        self._runs.clear()
+
+
+def _hooks(config: pytest.Config) -> Hooks:
+    from pytest_shadowdiff.run import Hooks
+
+    hook = config.hook
+
+    def known(name: str) -> Any:
+        caller = getattr(hook, f"pytest_shadowdiff_{name}")
+        return caller if caller.get_hookimpls() else None
+
+    endpoint, normalize, redact, judged = (known(name) for name in ("endpoint", "normalize", "redact", "judged"))
+    return Hooks(
+        endpoint=endpoint and (lambda request: endpoint(request=request)),
+        normalize=normalize and (lambda request, response: normalize(request=request, response=response) or response),
+        redact=redact and (lambda name, value: redact(name=name, value=value)),
+        judged=judged and (lambda pair: judged(pair=pair)),
+    )
+
+
+def _settings(config: pytest.Config) -> Settings:
+    from pytest_shadowdiff.mirror import MIRRORS
+    from pytest_shadowdiff.report import FORMATS
+    from pytest_shadowdiff.rules import rule_from
+    from pytest_shadowdiff.settings import configuration, resolve
+
+    command_line = {name: config.getoption("shadow_" + name, None) for name in (*configuration.OPTIONS, "config")}
+    folder = config.invocation_params.dir
+    try:
+        file = command_line["config"] or os.environ.get(resolve.variable_of("config"))
+        loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
+        options = resolve.Options(command_line, os.environ, loaded)
+        return resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None

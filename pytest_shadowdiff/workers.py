@@ -1,0 +1,96 @@
+"""pytest-xdist: each worker has a run of its own, and the controller has one summary and one report of all of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+KEY = "shadowdiff"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process has to say at its end.
+
+    Attributes:
+        asked: how many tests asked for the mirror.
+        summary: its summary, as plain data.
+        records: files of a report's records, a pair a line.
+        lines: what its mirror says of itself.
+    """
+
+    asked: int = 0
+    summary: Mapping[str, Any] | None = None
+    records: Sequence[str] = ()
+    lines: Sequence[str] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """As it travels between processes."""
+        return {"asked": self.asked, "summary": self.summary, "records": list(self.records), "lines": list(self.lines)}
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What the controller has heard of its workers.
+
+    Attributes:
+        order: the node ids of the tests in the order of their collection.
+        silent: workers that ended without a word.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is a worker of pytest-xdist."""
+    return hasattr(config, "workerinput")
+
+
+def hand_over(config: pytest.Config, part: Part) -> None:
+    """Give a worker's part to its controller."""
+    from typing import cast
+
+    worker: Any = cast("Any", config)
+    folder = Path(worker.workerinput[KEY])
+    kept = []
+    for number, file in enumerate(part.records):
+        kept.append(str(shutil.move(file, folder / f"{worker.workerinput['workerid']}-{number}.jsonl")))
+    worker.workeroutput[KEY] = Part(part.asked, part.summary, kept, part.lines).to_plain()
+
+
+class Workers:
+    """The controller's side, as hooks of pytest-xdist."""
+
+    def __init__(self, config: pytest.Config, gathered: Gathered) -> None:
+        self._gathered = gathered
+        self._folder = Path(tempfile.mkdtemp(prefix="shadowdiff-records-"))
+        config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where its records go."""
+        node.workerinput[KEY] = str(self._folder)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Learn the order of the tests, which is the order of the report."""
+        self._gathered.order = list(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear a worker out."""
+        plain = getattr(node, "workeroutput", {}).get(KEY)
+        if plain is None:
+            self._gathered.silent.append(node.gateway.id)
+        else:
+            self._gathered.parts.append(Part(**plain))
