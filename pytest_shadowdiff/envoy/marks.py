@@ -1,0 +1,20 @@
+"""The headers that requests carry through an Envoy of ours, and what they mean there."""
+
+from __future__ import annotations
+
+ID = "x-shadowdiff-id"
+"""The pair; reaches the versions."""
+RUN = "x-shadowdiff-run"
+"""The run; reaches the versions. The entry copies, and the taps record, only requests that carry it."""
+ATTEMPT = "x-shadowdiff-attempt"
+"""How often the pair was asked again; a caller's own request does not have it."""
+SIDE = "x-shadowdiff-side"
+"""Names the one version that a request is for; taken off at the entry."""
+PROBE = "x-shadowdiff-probe"
+"""Answered by the listeners before the versions, and so seen by the taps and by no version."""
+FORWARDED = "x-shadowdiff-forwarded-for"
+"""The caller's `x-forwarded-for` on its way past the copy, to which Envoy appends an address of its own."""
+ANSWERED = "x-shadowdiff-answered"
+"""On a response: Envoy made it in the version's place, for the reason that is its value."""
+END = "x-shadowdiff-end"
+"""A trailer that only a response has which ended properly: the microseconds from the request's first byte to the last."""
