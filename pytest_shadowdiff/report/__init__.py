@@ -1,0 +1,59 @@
+"""Reports: what people and programs read after a run. Nothing is judged here, and nothing leaves that was not redacted.
+
+A format is one module with a function `write(run, path) -> None` and one line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pytest_shadowdiff.errors import ShadowError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_shadowdiff.model import Pair
+    from pytest_shadowdiff.redact import Redactor
+    from pytest_shadowdiff.report.outline import RunRecord
+    from pytest_shadowdiff.settings import Report
+
+__all__ = ["FORMATS", "pair_record", "write"]
+
+FORMATS: Mapping[str, str | None] = {
+    "json": "shadowdiff-report.json",
+}
+"""The formats, with the name of the file that each is written to by default; None where it is no file."""
+
+
+def pair_record(pair: Pair, redactor: Redactor) -> dict[str, Any]:
+    """A judged pair in the JSON report's form: decoded, redacted, cut."""
+    from pytest_shadowdiff.report import records
+
+    return records.pair_record(pair, redactor)
+
+
+def write(report: Report, run: RunRecord, folder: Path) -> str:
+    """Write a report.
+
+    Args:
+        report: its format, and its path where one was given.
+        folder: where a report without a path goes.
+
+    Returns:
+        One line that says what was written where.
+
+    Raises:
+        ShadowError: it cannot be written there.
+    """
+    default = FORMATS[report.format]
+    path = report.path or (folder / default if default else None)
+    try:
+        where = import_module(f"pytest_shadowdiff.report.{report.format}").write(run, path)
+    except OSError as error:
+        message = (
+            f"The {report.format} report cannot be written to {path}: {error.strerror or error}. Name another place with --shadow-report."
+        )
+        raise ShadowError(message) from None
+    return f"{report.format} report: {where}"
