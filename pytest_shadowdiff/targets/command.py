@@ -19,6 +19,7 @@ from pytest_shadowdiff.targets.readiness import until_ready
 PORT = "{port}"
 ADDRESSES = ("127.0.0.1", "::1")
 PORT_TRIES = 3
+WORDS_SHOWN = 300
 UNFIT_FOR_FILES = re.compile(r"[^\w.-]")
 IN_USE = re.compile(r"address.{0,40}in use|EADDRINUSE|port.{0,40}(?:in use|already allocated)", re.IGNORECASE)
 
@@ -148,7 +149,8 @@ def _not_run(target: Target, error: OSError) -> str:
 
 
 def _words(target: Target) -> str:
-    return CONTROLS.sub("?", shlex.join(target.command or ()))
+    words = CONTROLS.sub("?", shlex.join(target.command or ()))
+    return words if len(words) <= WORDS_SHOWN else f"{words[:WORDS_SHOWN]}…"
 
 
 def _output(log: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +15,7 @@ from pytest_shadowdiff.settings import Target
 ASK_SECONDS = 5.0  # how long one question may take
 FIRST_DELAY, LAST_DELAY, GROWTH = 0.02, 0.5, 1.5
 SERVER_ERROR = 500
+REFUSED = os.strerror(errno.ECONNREFUSED)
 
 
 def until_ready(target: Target, upstreams: Sequence[Upstream], ended: Callable[[float], bool]) -> tuple[Upstream | None, str]:
@@ -31,13 +34,15 @@ def until_ready(target: Target, upstreams: Sequence[Upstream], ended: Callable[[
     deadline = time.monotonic() + target.ready_seconds
     delay = FIRST_DELAY
     while True:
+        problems = []
         for upstream in upstreams:
             problem = ask(upstream, target.ready)
             if not problem:
                 return upstream, ""
+            problems.append(problem)
         left = deadline - time.monotonic()
         if left <= 0 or ended(min(delay, left)):
-            return None, problem
+            return None, next((said for said in problems if REFUSED not in said), problems[0])
         delay = min(delay * GROWTH, LAST_DELAY)
 
 
