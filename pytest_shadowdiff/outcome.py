@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_shadowdiff.errors import ShadowDifference, ShadowError
 
+if TYPE_CHECKING:
 
-class TestFailed(pytest.fail.Exception, ShadowDifference):
+    class _FailError(Exception):
+        def __init__(self, msg: str, *, pytrace: bool = True) -> None: ...
+else:
+    _FailError = pytest.fail.Exception  # pytest offers its class by this name only, which type checkers do not follow
+
+
+class DifferenceFailedError(_FailError, ShadowDifference):
     """The candidate means something else: the test fails as by `pytest.fail`, without a traceback of ours."""
 
-    __test__ = False
-
     def __init__(self, text: str, *, pytrace: bool = False) -> None:
-        super().__init__(msg=text, pytrace=pytrace)
+        super().__init__(text, pytrace=pytrace)
 
 
-class NoVerdict(pytest.fail.Exception, ShadowError):
+class NoVerdictError(_FailError, ShadowError):
     """A pair of the test has no verdict, so the test has none: raised at teardown, it makes an ERROR."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(msg=text, pytrace=False)
+        super().__init__(text, pytrace=False)

@@ -174,4 +174,3 @@ class Pairer:
         if role == "primary":
             return f"The primary's answer to {what} had not ended {self._timeout:g} s after the end of the test"
         return f"No answer from the {role} for {what} within {self._timeout:g} s; does its tap see any traffic?"
-

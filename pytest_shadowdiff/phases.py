@@ -43,7 +43,7 @@ class Phases:
         self.session = session
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _terminate)
-            session.config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+            session.config.add_cleanup(_default)
 
     def pytest_report_header(self) -> list[str]:
         """Who is compared with whom."""
@@ -111,7 +111,11 @@ class Phases:
         ending.summarize(self.session, terminalreporter)
 
 
+def _default() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     # Without this, SIGTERM ends pytest on the spot, and neither versions nor routes are put back.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _default()
     pytest.exit("ended by SIGTERM", returncode=TERMINATED)

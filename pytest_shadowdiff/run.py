@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,15 +88,20 @@ class Run:
     Args:
         settings: what was asked for; without a candidate the primary alone is reached, by the same way.
         hooks: what plugins of users do.
+
+    Attributes:
+        lines: what the mirror and the versions say of themselves, once it has ended.
     """
 
     def __init__(self, settings: Settings, hooks: Hooks) -> None:
         self.settings = settings
+        self.relay: Relay
         self.id = secrets.token_hex(4)
         self.directory = Path(tempfile.mkdtemp(prefix="shadowdiff-"))
         self.redactor = Redactor(hooks.redact, secrets=_configured_secrets(settings), names=settings.redact)
-        self.summary = Summary()
+        self.summary = Summary(self.redactor)
         self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
+        self.lines: Sequence[str] = ()
         self._hooks = hooks
         self._ends = contextlib.ExitStack()
         self._started: dict[Role, targets.Started] = {}
@@ -240,19 +245,12 @@ class Run:
         """An entry's verdicts so far."""
         return self.verdicts.counts(entry.key)
 
-    def describe(self) -> Iterator[str]:
-        """Lines about the mirror, for the summary."""
-        if self._mirror is not None:
-            yield from self._mirror.describe()
-        for started in self._started.values():
-            failure = started.failure()
-            if failure is not None:
-                yield failure
-
     def stop(self) -> None:
         """End everything that was started, in reverse; safe to call twice."""
         if self._judging is not None and self._judging.is_alive():
             self._judging.abandon("the run ended before its answers were seen")
+        if self._mirror is not None and not self.lines:
+            self.lines = [*self._mirror.describe(), *(text for one in self._started.values() if (text := one.failure()))]
         self._ends.close()
         self.verdicts.close()
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.marks import mark_of
 from pytest_shadowdiff.model import Pair, Verdict
-from pytest_shadowdiff.outcome import NoVerdict, TestFailed
+from pytest_shadowdiff.outcome import NoVerdictError, DifferenceFailedError
 from pytest_shadowdiff.workers import Gathered
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.ending import Result
     from pytest_shadowdiff.run import Entry, Hooks, Run
     from pytest_shadowdiff.settings import Settings
 
@@ -48,6 +49,9 @@ class Session:
         self.settings = _settings(config)
         self.asked = 0
         self.gathered = Gathered()
+        self.result: Result | None = None
+        self.notes: list[str] = []
+        self.written: list[str] = []
         self._runs: list[Run] = []
         self._broken: ShadowError | None = None
 
@@ -84,7 +88,7 @@ class Session:
         """The test's own entry, opened when it is first asked for.
 
         Raises:
-            NoVerdict: the mirror, or a version, did not come up.
+            NoVerdictError: the mirror, or a version, did not come up.
         """
         state = item.stash.setdefault(STATE, State())
         if state.entry is None:
@@ -93,7 +97,7 @@ class Session:
                 mark = mark_of(item)
                 state.entry = self._begin().open(item.nodeid, mark.rules, unsafe=mark.allow_unsafe)
             except ShadowError as error:
-                raise NoVerdict(str(error)) from None
+                raise NoVerdictError(str(error)) from None
         return state.entry
 
     def check(self, item: pytest.Item) -> Sequence[Pair]:
@@ -138,14 +142,14 @@ class Session:
         if count > state.told:
             state.told = count
             state.failed = True
-            raise TestFailed(self._failure(entry, Verdict.DIFFERENT), pytrace=pytrace)
+            raise DifferenceFailedError(self._failure(entry, Verdict.DIFFERENT), pytrace=pytrace)
 
     def after_teardown(self, item: pytest.Item, *, failed: bool) -> None:
         """The test has been torn down: what is left to say of it is an error.
 
         Raises:
             ShadowDifference: requests of the teardown were answered otherwise.
-            NoVerdict: a pair has no verdict, and the test did not fail by itself.
+            NoVerdictError: a pair has no verdict, and the test did not fail by itself.
         """
         __tracebackhide__ = True
         state = item.stash[STATE]
@@ -160,7 +164,7 @@ class Session:
                 return
             self._raise_differences(entry, state)
             if entry.counts[Verdict.INCOMPLETE] and not state.failed:
-                raise NoVerdict(self._failure(entry, Verdict.INCOMPLETE))
+                raise NoVerdictError(self._failure(entry, Verdict.INCOMPLETE))
         finally:
             entry.close()
             state.entry = None
@@ -182,7 +186,6 @@ class Session:
         self.stop()
         for run in self._runs:
             run.remove()
-        self._runs.clear()
 
 
 def _hooks(config: pytest.Config) -> Hooks:
@@ -190,11 +193,8 @@ def _hooks(config: pytest.Config) -> Hooks:
 
     hook = config.hook
 
-    def known(name: str) -> Any:
-        caller = getattr(hook, f"pytest_shadowdiff_{name}")
-        return caller if caller.get_hookimpls() else None
-
-    endpoint, normalize, redact, judged = (known(name) for name in ("endpoint", "normalize", "redact", "judged"))
+    callers = [getattr(hook, f"pytest_shadowdiff_{name}") for name in ("endpoint", "normalize", "redact", "judged")]
+    endpoint, normalize, redact, judged = (caller if caller.get_hookimpls() else None for caller in callers)
     return Hooks(
         endpoint=endpoint and (lambda request: endpoint(request=request)),
         normalize=normalize and (lambda request, response: normalize(request=request, response=response) or response),

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KEY = "shadowdiff"
+
+
+class Node(Protocol):
+    """What is needed of a worker as the controller of pytest-xdist sees it."""
+
+    workerinput: dict[str, Any]
+    gateway: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,6 @@ def is_worker(config: pytest.Config) -> bool:
 
 def hand_over(config: pytest.Config, part: Part) -> None:
     """Give a worker's part to its controller."""
-    from typing import cast
-
     worker: Any = cast("Any", config)
     folder = Path(worker.workerinput[KEY])
     kept = []
@@ -77,7 +82,7 @@ class Workers:
         config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
+    def pytest_configure_node(self, node: Node) -> None:
         """Tell a worker where its records go."""
         node.workerinput[KEY] = str(self._folder)
 
@@ -87,7 +92,7 @@ class Workers:
         self._gathered.order = list(ids)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
+    def pytest_testnodedown(self, node: Node) -> None:
         """Hear a worker out."""
         plain = getattr(node, "workeroutput", {}).get(KEY)
         if plain is None:

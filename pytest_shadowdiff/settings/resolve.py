@@ -76,8 +76,6 @@ class Options:
         if given is None:
             return None
         try:
-            if isinstance(given.value, bool):
-                raise ValueError
             value = float(str(given.value))
         except ValueError:
             value = float("nan")
@@ -276,6 +274,7 @@ def _report(given: Given, formats: Mapping[str, str | None], folder: Path) -> Re
         return Report(name, folder / path if path else None)
     file = folder / (path or default)
     if file.is_dir() or not file.parent.is_dir():
-        message = f"{given.place}: cannot write a file at {file}: {'it is a folder' if file.is_dir() else 'its folder does not exist'}."
+        why = "it is a folder" if file.is_dir() else "its folder does not exist"
+        message = f"{given.place}: cannot write a file at {file}: {why}."
         raise SettingsError(message)
     return Report(name, file)

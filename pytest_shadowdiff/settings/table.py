@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from pytest_shadowdiff.errors import SettingsError
 
+_WIDEST = 60
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint such as ` Did you mean "v2"?`, or nothing."""
@@ -114,6 +116,6 @@ class Table:
 def describe(value: object) -> str:
     """A value as a message shows it: short, with its type."""
     shown = repr(value)
-    if len(shown) > 60:
-        shown = shown[:57] + "…"
+    if len(shown) > _WIDEST:
+        shown = shown[:_WIDEST] + "…"
     return f"{shown} ({type(value).__name__})"

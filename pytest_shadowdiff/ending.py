@@ -1,0 +1,186 @@
+"""The end of a run: everything stopped, its parts added up, the reports written, the exit status, the summary."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_shadowdiff import workers
+from pytest_shadowdiff.errors import ShadowError
+from pytest_shadowdiff.workers import Part
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.report.outline import RunRecord
+    from pytest_shadowdiff.report.summary import Summary
+    from pytest_shadowdiff.session import Session
+    from pytest_shadowdiff.settings import Target
+
+NOTHING_SEEN = "no request was mirrored and compared, although {tests} asked for it: nothing is known of the candidate"
+
+
+def header(session: Session) -> list[str]:
+    """Who is compared with whom, in one line; nothing where nobody is."""
+    settings = session.settings
+    if not session.compares:
+        return []
+    control = settings.control if isinstance(settings.control, str) else _name(settings.control) if settings.control else "none"
+    versions = f"{_name(settings.primary)} (primary) → {_name(settings.candidate)} (candidate)"
+    return [f"shadowdiff: {versions}, mirror {settings.mirror}, tap {settings.tap}, control {control}"]
+
+
+def _name(target: Target | None) -> str:
+    from pytest_shadowdiff.redact import Redactor
+
+    return Redactor().text(target.name) if target else "-"
+
+
+def finish(session: Session, pytest_session: pytest.Session) -> None:
+    """Stop what runs, write the reports, set the exit status."""
+    session.stop()
+    if not session.compares:
+        return
+    part = _part(session)
+    if workers.is_worker(session.config):
+        workers.hand_over(session.config, part)
+        return
+    session.result = add_up([part, *session.gathered.parts])
+    session.notes = list(_notes(session, pytest_session))
+    session.written = list(_write(session))
+
+
+class Result:
+    """What all processes of a run have to say together.
+
+    Attributes:
+        asked: how many tests asked for the mirror.
+        records: files of records, a pair a line.
+        lines: what the mirrors say of themselves, each line once.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        self.asked = 0
+        self.summary = summary
+        self.records: list[Path] = []
+        self.lines: list[str] = []
+
+
+def add_up(parts: Sequence[Part]) -> Result:
+    """The parts of all processes as one."""
+    from pytest_shadowdiff.report.summary import Summary
+
+    result = Result(Summary())
+    for part in parts:
+        result.asked += part.asked
+        result.records += [Path(file) for file in part.records]
+        result.lines += [line for line in part.lines if line not in result.lines]
+        if part.summary is not None:
+            result.summary.merge(Summary.from_dict(part.summary))
+    return result
+
+
+def _part(session: Session) -> Part:
+    total = add_up([Part(summary=run.summary.to_dict(), lines=list(run.lines)) for run in session.runs])
+    for run in session.runs:
+        run.verdicts.flush()
+    records = [str(run.verdicts.records) for run in session.runs if session.settings.reports]
+    return Part(session.asked, total.summary.to_dict(), records, total.lines)
+
+
+def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
+    """What makes the run fail although each test may have passed."""
+    result = session.result
+    assert result is not None  # noqa: S101 - set by the only caller
+    if session.gathered.silent:
+        yield f"worker {', '.join(session.gathered.silent)} ended without a word: its pairs are not counted here"
+    if result.asked and not result.summary.pairs:
+        tests = "1 test" if result.asked == 1 else f"{result.asked} tests"
+        yield NOTHING_SEEN.format(tests=tests)
+        _fail(pytest_session)
+    if result.summary.findings():
+        _fail(pytest_session)
+
+
+def _fail(pytest_session: pytest.Session) -> None:
+    if pytest_session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _write(session: Session) -> Iterator[str]:
+    from pytest_shadowdiff import report
+
+    record = _record(session)
+    for wanted in session.settings.reports:
+        try:
+            yield report.write(wanted, record, session.config.invocation_params.dir)
+        except ShadowError as error:
+            yield str(error)
+
+
+def _record(session: Session) -> RunRecord:
+    from pytest_shadowdiff.report.outline import RunRecord
+
+    result, settings = session.result, session.settings
+    assert result is not None  # noqa: S101 - set by the only caller
+    order = {test: place for place, test in enumerate(session.gathered.order)}
+    return RunRecord(
+        primary=_name(settings.primary),
+        candidate=_name(settings.candidate),
+        mirror=settings.mirror,
+        summary=result.summary,
+        pairs=lambda: in_order(result.records, order),
+    )
+
+
+def in_order(files: Sequence[Path], order: dict[str, int]) -> Iterator[dict[str, object]]:
+    """The records of several workers in the order of the tests; one test's stay as they are.
+
+    Only places are held, never records, so a report of any size is written in little memory.
+    """
+    import json
+
+    places: list[tuple[int, int, array[int]]] = []
+    for number, file in enumerate(files):
+        by_test: dict[str | None, array[int]] = {}
+        with file.open("rb") as lines:
+            at = 0
+            for line in lines:
+                if order:
+                    by_test.setdefault(json.loads(line)["test"], array("Q")).append(at)
+                else:
+                    by_test.setdefault(None, array("Q")).append(at)
+                at += len(line)
+        places += [(order.get(test or "", len(order)), number, found) for test, found in by_test.items()]
+    for _, number, found in sorted(places, key=lambda place: place[:2]):
+        with files[number].open("rb") as lines:
+            for at in found:
+                lines.seek(at)
+                yield json.loads(lines.readline())
+
+
+def summarize(session: Session, terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the summary."""
+    result = session.result
+    if result is None or not (result.asked or result.summary.verdicts):
+        return
+    from pytest_shadowdiff.report import terminal
+
+    writer = terminalreporter._tw  # noqa: SLF001 - what pytest hands to every plugin that writes in colour
+    terminalreporter.section("shadowdiff")
+    lines = terminal.summary_lines(
+        result.summary,
+        width=writer.fullwidth,
+        verbosity=session.config.get_verbosity(),
+        mirror=result.lines,
+        notes=session.notes,
+        written=session.written,
+    )
+    for text, markup in lines:
+        terminalreporter.write_line(text, **markup)
+    if session.settings.keep:
+        for run in session.runs:
+            terminalreporter.write_line(f"spool kept in {os.fspath(run.directory)}")
