@@ -133,8 +133,8 @@ def resolve(
     Raises:
         SettingsError: an option is wrong, or two contradict each other.
     """
-    primary = _primary(options, configuration)
     candidate = _target(options.text("target"), configuration)
+    primary = _primary(options, configuration)
     control = _control(options, configuration)
     routes = tuple(folder / str(given.value) for given in options.texts("route"))
     targets = [target for target in (primary, candidate, control) if isinstance(target, Target)]
