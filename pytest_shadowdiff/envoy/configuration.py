@@ -72,12 +72,15 @@ class Configuration:
             "bootstrap_extensions": [typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")],
             "static_resources": {
                 "listeners": [self._entry(), *(self._inner(version) for version in self.versions)],
-                "clusters": [
-                    *(inner_cluster(version.name, self.buffer_bytes) for version in self.versions),
-                    *(version_cluster(version.name, version.upstream, self.connect_seconds, self.buffer_bytes) for version in self.versions),
-                ],
+                "clusters": [cluster for version in self.versions for cluster in self._clusters(version)],
             },
         }
+
+    def _clusters(self, version: Version) -> tuple[Json, Json]:
+        return (
+            inner_cluster(version.name, self.buffer_bytes),
+            version_cluster(version.name, version.upstream, self.connect_seconds, self.buffer_bytes),
+        )
 
     def text(self) -> str:
         """The bootstrap as the text of a file."""
