@@ -1,32 +1,31 @@
-"""The relay: everyone's entrance, in a process of its own. Nothing is decoded, compared or judged here."""
+"""The relay: everyone's entrance, in a process of its own. Nothing is decoded, compared or judged here.
+
+`Relay` is the handle in pytest's process. A test that drives one:
+
+    relay = Relay(routing, directory=spool, run_id="r1", timeout=10.0, limits=Limits())
+    relay.start()
+    url = relay.open_entry("tests/test_x.py::test_y")       # then any client against `url`
+    relay.settle("tests/test_x.py::test_y")
+    events = list(Reader(spool).events())                   # pytest_shadowdiff.spool
+    relay.stop()
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_shadowdiff.relay.routing import Routing
+
 if TYPE_CHECKING:
-    from pytest_shadowdiff.model import Upstream
+    from pytest_shadowdiff.relay.handle import Relay
+
+__all__ = ["Relay", "Routing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """How the relay reaches the versions, as a mirror lays it.
+def __getattr__(name: str) -> object:
+    if name == "Relay":
+        from pytest_shadowdiff.relay.handle import Relay  # noqa: PLC0415  # the relay's own process does without it
 
-    Attributes:
-        primary: where callers' requests go (for a mirror that is not the relay itself: the mirror's entry).
-        copy: where the relay sends the copy itself; None where the mirror copies elsewhere.
-        ask_primary: where the control, and whatever is asked again, goes.
-        ask_candidate: where the candidate is asked again; None where there is no candidate.
-        control: a third target that gets each safe request as well; None where there is none.
-        marked: requests carry `x-shadowdiff-id` and `x-shadowdiff-run`, since somebody else's tap reads them.
-        records: the sides whose exchanges the relay writes into the spool; the others come from a tap.
-    """
-
-    primary: Upstream
-    copy: Upstream | None
-    ask_primary: Upstream
-    ask_candidate: Upstream | None
-    control: Upstream | None = None
-    marked: bool = False
-    records: frozenset[str] = frozenset({"primary", "candidate", "control"})
+        return Relay
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

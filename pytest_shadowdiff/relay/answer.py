@@ -1,0 +1,190 @@
+"""Following one message's body, and one whole answer, through the blocks in which they arrive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_shadowdiff.relay.chunks import Chunks
+from pytest_shadowdiff.relay.framing import MAX_HEAD, FramingError, ResponseHead, bare_newline
+from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPILL: Final = 256 * 1024  # a message longer than this is written to the spool piece by piece
+MAX_INTERIM: Final = 100
+
+
+class Body:
+    """Follows a body to its end.
+
+    Attributes:
+        content: bytes of content so far, chunk framing not counted.
+    """
+
+    __slots__ = ("_chunks", "_left", "content", "ended", "framing")
+
+    def __init__(self, framing: int, length: int) -> None:
+        self.framing = framing
+        self.content = 0
+        self._left = length
+        self._chunks = Chunks() if framing == CHUNKED else None
+        self.ended = not length and framing in {0, LENGTH}
+
+    def follow(self, data: bytes, at: int) -> int:
+        """Where the body ends in `data`, or the length of `data`."""
+        if self.ended:
+            return at
+        if self._chunks is not None:
+            end = self._chunks.feed(data, at)
+            self.content = self._chunks.content
+            self.ended = self._chunks.ended
+            return end
+        if self.framing == CLOSE:
+            self.content += len(data) - at
+            return len(data)
+        step = min(self._left, len(data) - at)
+        self.content += step
+        self._left -= step
+        self.ended = not self._left
+        return at + step
+
+
+class Answer:
+    """Follows one answer, and keeps it as it was on the wire up to a limit.
+
+    Attributes:
+        limit: bytes of its body that are kept.
+        head: None until the final answer's head is complete.
+        begun: a byte of an answer has come.
+        ended: the answer is complete.
+        over: its body is longer than is recorded.
+        excess: bytes followed the answer's end.
+        close: the connection cannot be used again after it.
+    """
+
+    __slots__ = (
+        "_body",
+        "_held",
+        "_interim",
+        "_method",
+        "_parts",
+        "_size",
+        "_spill",
+        "begun",
+        "close",
+        "ended",
+        "excess",
+        "head",
+        "limit",
+        "over",
+    )
+
+    def __init__(self, method: bytes, limit: int, spill: Callable[[bytes], None] | None) -> None:
+        self._method = method
+        self.limit = limit
+        self._spill = spill
+        self._held = b""
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._interim = 0
+        self._body: Body | None = None
+        self.head: ResponseHead | None = None
+        self.begun = False
+        self.ended = False
+        self.over = False
+        self.excess = False
+        self.close = False
+
+    @property
+    def framing(self) -> int:
+        """How the end of the body is found."""
+        return self.head.framing if self.head is not None else 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Follow one block; what of it, and of what was held back before, may go on.
+
+        Raises:
+            FramingError: this is no answer, or one that can be read in two ways.
+        """
+        self.begun = True
+        at = 0
+        body = self._body
+        if body is None:
+            if self._held:
+                data, self._held = self._held + data, b""
+            at, start = self._on_head(data)
+            body = self._body
+            if body is None:
+                return data[:at]
+        else:
+            start = 0
+        stop = body.follow(data, start)
+        self.ended = body.ended
+        out = data
+        if stop != len(data):
+            self.excess = True
+            out = data[:stop]
+        self._keep(out[at:] if at else out, body.content)
+        return out
+
+    def take(self) -> bytes:
+        """What was recorded and not yet spilled; once."""
+        parts = self._parts
+        wire = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._parts = []
+        return wire or self._held
+
+    def end(self) -> bool:
+        """The connection has ended; whether the answer had, or ends by that."""
+        if self.head is not None and self.head.framing == CLOSE:
+            self.ended = True
+        return self.ended
+
+    def _keep(self, out: bytes, content: int) -> None:
+        if content > self.limit:
+            self.over = True
+            return
+        self._parts.append(out)
+        self._size += len(out)
+        if self._size > SPILL and self._spill is not None:
+            self._spill(self.take())
+            self._size = 0
+
+    def _on_head(self, data: bytes) -> tuple[int, int]:
+        """Where the final answer's head begins and ends in `data`; the second is 0 where it is not complete."""
+        at = 0
+        while True:
+            end = data.find(b"\r\n\r\n", at) + 4
+            if end == 3:
+                self._hold(data[at:])
+                return at, 0
+            if end - at > MAX_HEAD:
+                raise _endless()
+            head = ResponseHead(data[at:end], self._method)
+            if not head.interim:
+                break
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                message = f"more than {MAX_INTERIM} interim answers (1xx)"
+                raise FramingError(message)
+            at = end
+        self.head = head
+        self.close = head.close or head.framing == CLOSE
+        self._body = Body(head.framing, head.length)
+        return at, end
+
+    def _hold(self, data: bytes) -> None:
+        if len(data) > MAX_HEAD:
+            raise _endless()
+        if bare_newline(data):
+            message = "a bare LF in the header section"
+            raise FramingError(message)
+        if data and not b"HTTP/1.".startswith(data[:7]):
+            message = f"no status line: {data[:40].decode('latin-1')!r}"
+            raise FramingError(message)
+        self._held = data
+
+
+def _endless() -> FramingError:
+    return FramingError(f"a header section over {MAX_HEAD} bytes")

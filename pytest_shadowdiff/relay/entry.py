@@ -1,0 +1,178 @@
+"""One test's entry: a listener of its own, and what is recorded of the requests that come through it."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from pytest_shadowdiff.relay.copies import Lane
+from pytest_shadowdiff.relay.recording import BITS
+from pytest_shadowdiff.spool.records import NEW_HEAD, ROLES, OpenRecord
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from pytest_shadowdiff.relay.call import Call
+    from pytest_shadowdiff.relay.caller import Caller
+    from pytest_shadowdiff.relay.framing import RequestHead
+    from pytest_shadowdiff.relay.server import Server
+
+_PRIMARY = BITS["primary"]
+_CONTROL = BITS["control"]
+
+
+class Entry:
+    """What a caller's connections report to.
+
+    Attributes:
+        key: the test.
+        unsafe: requests that may write are copied as well.
+        callers: its open connections.
+    """
+
+    __slots__ = ("_unsettled", "callers", "closing", "key", "lanes", "listener", "server", "unsafe")
+
+    def __init__(self, server: Server, key: str, *, unsafe: bool) -> None:
+        self.server = server
+        self.key = key
+        self.unsafe = unsafe
+        self.callers: dict[Caller, None] = {}
+        self.closing = False
+        self.listener: asyncio.Server | None = None
+        self.lanes = [Lane() for _ in server.copies]
+        self._unsettled: dict[Call, None] = {}
+
+    @property
+    def settled(self) -> bool:
+        """No request is half in the spool."""
+        return not self._unsettled
+
+    def begun(self, call: Call, head: RequestHead) -> None:
+        """A request has begun: what is owed of it is written before anything of it goes on."""
+        server = self.server
+        server.busy += 1
+        if not server.recording:
+            return
+        reason = self._why_not(call, head)
+        if reason:
+            call.open(server.recorder, self.key, 0, 0)
+            server.recorder.skipped(call.pair, reason)
+            return
+        call.watched = True
+        owed = server.owed if call.safe else server.owed & ~_CONTROL
+        call.open(server.recorder, self.key, owed, server.own & owed)
+        if not call.body.ended:
+            self._unsettled[call] = None
+        for copies, lane in zip(server.copies, self.lanes, strict=True):
+            if call.safe or copies.bit != _CONTROL:
+                copy = copies.begin(call, lane)
+                if copy is not None:
+                    call.copies.append(copy)
+
+    def more(self, call: Call, data: bytes) -> None:
+        """A block of the request's body has come."""
+        call.add(data, self.server.recorder, self.server.limits.body)
+
+    def complete(self, call: Call) -> None:
+        """The request is complete."""
+        if self._unsettled:
+            self._unsettled.pop(call, None)
+        for copy in call.copies:
+            copy.owner.complete(copy)
+
+    def answered(self, call: Call) -> None:
+        """The primary's answer has ended, and reached the caller."""
+        self.served(call)
+        if not call.watched:
+            return
+        answer = call.answer
+        problem = ""
+        if answer is not None and answer.over:
+            problem = f"the {self.server.primary.name} answered {call.what} with a body over {answer.limit} bytes (max_body)"
+        self._primary_seen(call, problem)
+
+    def broken(self, call: Call, problem: str) -> None:
+        """The primary's answer did not come to its end."""
+        self.served(call)
+        if call.watched:
+            self._primary_seen(call, problem)
+        self.abandoned(call)
+
+    def left(self, call: Call, reason: str) -> None:
+        """The caller has gone before it had its answer."""
+        self.served(call)
+        if not call.watched:
+            return
+        call.watched = False
+        self._unsettled.pop(call, None)
+        self.server.recorder.skipped(call.pair, reason)
+        for copy in call.copies:
+            copy.owner.drop(copy)
+
+    def abandoned(self, call: Call) -> None:
+        """No more of the request will come."""
+        if call.body.ended or not call.watched:
+            return
+        self._unsettled.pop(call, None)
+        for copy in call.copies:
+            copy.owner.fail(copy, f"the copy of {call.what} was not sent: the caller did not send the whole request")
+
+    def served(self, call: Call) -> None:
+        """The caller waits no more."""
+        if call.waiting:
+            call.waiting = False
+            self.server.busy -= 1
+        call.ended = True
+
+    def refused(self, head: bytes, problem: str) -> None:
+        """A request that nobody gets: a pair without a verdict."""
+        server = self.server
+        if not server.recording:
+            return
+        pair = server.next_pair()
+        started = server.now()
+        end = head.find(b"\r\n\r\n")
+        server.recorder.opened(
+            OpenRecord(pair, self.key, started, server.owed, server.owed, False, 0, head if end < 0 else head[: end + 4])
+        )
+        for role, name in enumerate(ROLES):
+            if server.owed & BITS[name]:
+                server.recorder.seen(pair, role, 0, started, None, None, problem)
+
+    def stranger(self, head: bytes, reason: str) -> None:
+        """Something that is no HTTP/1.x is passed through."""
+        server = self.server
+        if server.recording:
+            pair = server.next_pair()
+            server.recorder.opened(OpenRecord(pair, self.key, server.now(), 0, 0, False, 0, head))
+            server.recorder.skipped(pair, reason)
+
+    def close(self) -> None:
+        """No new connections; idle ones end now, busy ones after their answer."""
+        self.closing = True
+        if self.listener is not None:
+            self.listener.close()
+        for caller in list(self.callers):
+            caller.retire()
+
+    def _primary_seen(self, call: Call, problem: str) -> None:
+        server = self.server
+        if server.own & _PRIMARY:
+            seconds = server.loop.time() - call.sent_at if call.answer is not None and call.answer.ended else None
+            if server.primary_rewriting.changes:
+                head = server.primary_rewriting(call.head, call.pair)
+                server.recorder.seen(call.pair, 0, 0, call.started, seconds, call.answer, problem, NEW_HEAD, head)
+            else:
+                server.recorder.seen(call.pair, 0, 0, call.started, seconds, call.answer, problem)
+        for copy in call.copies:
+            copy.owner.answered(copy)
+
+    def _why_not(self, call: Call, head: RequestHead) -> str:
+        if head.tunnel:
+            return f"{head.tunnel} is passed through, not mirrored"
+        if not call.safe and not self.unsafe:
+            return f"{call.method.decode()} is not mirrored without --shadow-allow-unsafe and the marker's allow_unsafe"
+        percent = self.server.percent
+        if percent < 100 and random.random() * 100 >= percent:  # noqa: S311  # a sample, no secret
+            return f"not in the sample of {percent:g} %"
+        return ""

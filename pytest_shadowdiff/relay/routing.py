@@ -1,0 +1,30 @@
+"""How the relay reaches the versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_shadowdiff.model import Upstream  # noqa: TC001  # the relay's process reads the annotations
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How the relay reaches the versions, as a mirror lays it.
+
+    Attributes:
+        primary: where callers' requests go (for a mirror that is not the relay itself: the mirror's entry).
+        copy: where the relay sends the copy itself; None where the mirror copies elsewhere.
+        ask_primary: where the control, and whatever is asked again, goes.
+        ask_candidate: where the candidate is asked again; None where there is no candidate.
+        control: a third target that gets each safe request as well; None where there is none.
+        marked: requests carry `x-shadowdiff-id` and `x-shadowdiff-run`, since somebody else's tap reads them.
+        records: the sides whose exchanges the relay writes into the spool; the others come from a tap.
+    """
+
+    primary: Upstream
+    copy: Upstream | None
+    ask_primary: Upstream
+    ask_candidate: Upstream | None
+    control: Upstream | None = None
+    marked: bool = False
+    records: frozenset[str] = frozenset({"primary", "candidate", "control"})

@@ -1,0 +1,264 @@
+"""Requests of our own (copies and what is asked again), over connections that are kept, each with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from pytest_shadowdiff.relay.answer import Answer
+from pytest_shadowdiff.relay.framing import FramingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_shadowdiff.relay.dialing import Dialer
+
+TICK: Final = 0.05
+
+
+class Shot:
+    """One request to be sent, and what came of it.
+
+    Attributes:
+        what: the request, for messages: "GET /orders".
+        wire: all of it, in pieces.
+        fresh: it may not go over a connection that was used before, since it may not be sent twice.
+        deadline: in the event loop's time; None where there is none yet.
+        patience: how the deadline reads in a message: "10 s after the primary's".
+        done: called once, with the problem or an empty text.
+        started: Unix time at which its first byte was sent; 0 before.
+    """
+
+    __slots__ = ("answer", "deadline", "done", "ended_at", "fresh", "method", "patience", "sent_at", "started", "what", "wire")
+
+    def __init__(self, what: str, method: bytes, wire: list[bytes], answer: Answer, done: Callable[[str], None], *, fresh: bool) -> None:
+        self.what = what
+        self.method = method
+        self.wire = wire
+        self.answer = answer
+        self.done = done
+        self.fresh = fresh
+        self.deadline: float | None = None
+        self.patience = ""
+        self.started = 0.0
+        self.sent_at = 0.0
+        self.ended_at = 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the answer took; None where it did not end."""
+        return self.ended_at - self.sent_at if self.answer.ended else None
+
+
+class Sender:
+    """Sends shots to one version, at most `connections` at one time; the rest wait in line."""
+
+    def __init__(self, dialer: Dialer, loop: asyncio.AbstractEventLoop, connections: int) -> None:
+        self._dialer = dialer
+        self._loop = loop
+        self._free = connections
+        self._idle: list[_Connection] = []
+        self._line: deque[Shot] = deque()
+        self._flying: dict[Shot, _Connection | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        """The version, for messages."""
+        return self._dialer.name
+
+    def send(self, shot: Shot) -> None:
+        """Send it now, or as soon as a connection is free."""
+        if self._idle and not shot.fresh and not self._line:
+            self._fly(shot, self._idle.pop())
+            return
+        self._line.append(shot)
+        self._pump()
+
+    def cancel(self, shot: Shot) -> None:
+        """Nobody waits for it any more; `done` is not called."""
+        self._forget(shot)
+
+    def overdue(self, shot: Shot) -> None:
+        """Its time is over."""
+        how = "was not complete" if shot.answer.begun else "did not come" if shot.started else "could not come (not sent yet)"
+        self._fail(shot, f"the answer of the {self.name} to {shot.what} {how} within {shot.patience}")
+
+    def close(self) -> None:
+        """Close every connection; shots that fly are forgotten."""
+        for task in self._tasks:
+            task.cancel()
+        for connection in [*self._idle, *self._flying.values()]:
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
+        self._idle.clear()
+        self._flying.clear()
+
+    def _pump(self) -> None:
+        while self._line:
+            if self._loop.time() < self._dialer.refused_until:
+                self._refuse_line()
+                return
+            if self._idle and not self._line[0].fresh:
+                self._fly(self._line.popleft(), self._idle.pop())
+            elif self._free:
+                self._dial(self._line.popleft())
+            elif self._idle:  # all connections stand idle and this shot needs a new one
+                self._idle.pop(0).leave()
+            else:
+                return
+
+    def _refuse_line(self) -> None:
+        line, self._line = self._line, deque()
+        for shot in line:
+            self._fail(shot, f"{self._dialer.refusal} for {shot.what}")
+
+    def _dial(self, shot: Shot) -> None:
+        self._free -= 1
+        self._flying[shot] = None
+        task = self._loop.create_task(self._connect(shot))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, shot: Shot) -> None:
+        connection = _Connection(self, self._loop)
+        problem = await self._dialer.connect(lambda: connection)
+        if problem:
+            self._free += 1
+            if shot in self._flying:
+                self._fail(shot, f"{problem} for {shot.what}")
+            self._refuse_line()
+        elif shot in self._flying:
+            self._fly(shot, connection)
+        else:
+            connection.leave()
+
+    def _fly(self, shot: Shot, connection: _Connection) -> None:
+        self._flying[shot] = connection
+        connection.carry(shot)
+
+    def _fail(self, shot: Shot, problem: str) -> None:
+        self._forget(shot)
+        shot.done(problem)
+
+    def _forget(self, shot: Shot) -> None:
+        connection = self._flying.pop(shot, None)
+        if connection is not None:
+            connection.leave()
+        elif shot in self._line:
+            self._line.remove(shot)
+
+    # What connections tell.
+
+    def answered(self, shot: Shot, connection: _Connection, *, reusable: bool) -> None:
+        """The shot's answer is complete."""
+        self._flying.pop(shot, None)
+        if not reusable:
+            connection.leave()
+        elif self._line and not self._line[0].fresh:
+            self._fly(self._line.popleft(), connection)
+        else:
+            self._idle.append(connection)
+            if self._line:
+                self._pump()
+        shot.done("")
+
+    def broke(self, shot: Shot, problem: str, *, again: bool) -> None:
+        """The shot's connection ended before its answer did."""
+        if again:
+            self._flying.pop(shot, None)
+            self._line.appendleft(shot)
+            self._pump()
+        else:
+            self._fail(shot, f"the {self.name} {problem}")
+
+    def lost(self, connection: _Connection) -> None:
+        """A connection has ended."""
+        self._free += 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if self._line:
+            self._pump()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection of a Sender; carries one shot at a time."""
+
+    __slots__ = ("_loop", "_owner", "_shot", "_used", "transport")
+
+    def __init__(self, owner: Sender, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
+        self._loop = loop
+        self._shot: Shot | None = None
+        self._used = False
+        self.transport: asyncio.Transport | None = None
+
+    def carry(self, shot: Shot) -> None:
+        """Send the shot's request and follow its answer."""
+        self._shot = shot
+        shot.started = time.time()
+        shot.sent_at = self._loop.time()
+        assert self.transport is not None
+        wire = shot.wire
+        self.transport.write(wire[0] if len(wire) == 1 else b"".join(wire))
+
+    def leave(self) -> None:
+        """Drop the connection and whatever it carries."""
+        self._shot = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        shot = self._shot
+        if shot is None:
+            self.leave()
+            return
+        answer = shot.answer
+        try:
+            answer.feed(data)
+        except FramingError as error:
+            self._broken(f"answered {shot.what} with what is not plain HTTP/1.1: {error}")
+            return
+        if answer.over:
+            self._broken(f"answered {shot.what} with a body over {answer.limit} bytes (max_body)")
+        elif answer.ended:
+            self._ended(shot)
+
+    def eof_received(self) -> None:
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        shot = self._shot
+        if shot is not None:
+            if shot.answer.end():
+                self._ended(shot)
+            else:
+                self._broken(_how_it_ended(exc, shot), again=self._used and not shot.answer.begun and not shot.fresh)
+        self._owner.lost(self)
+
+    def _ended(self, shot: Shot) -> None:
+        self._shot = None
+        self._used = True
+        shot.ended_at = self._loop.time()
+        answer = shot.answer
+        assert self.transport is not None
+        reusable = not (answer.close or answer.excess or self.transport.is_closing() or answer.head is None or answer.head.tunnel)
+        self._owner.answered(shot, self, reusable=reusable)
+
+    def _broken(self, problem: str, *, again: bool = False) -> None:
+        shot, self._shot = self._shot, None
+        assert shot is not None
+        self._owner.broke(shot, problem, again=again)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _how_it_ended(exc: Exception | None, shot: Shot) -> str:
+    verb = "reset" if isinstance(exc, ConnectionResetError | BrokenPipeError) else "closed" if exc is None else f"broke ({exc})"
+    when = "in the middle of its answer to" if shot.answer.begun else "before it answered"
+    return f"{verb} the connection {when} {shot.what}"

@@ -1,0 +1,149 @@
+"""All that lives in the relay's process: entries, the way to the primary, the copies, what is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_shadowdiff.relay.asking import Asking
+from pytest_shadowdiff.relay.caller import Caller
+from pytest_shadowdiff.relay.copies import Copies
+from pytest_shadowdiff.relay.dialing import Dialer
+from pytest_shadowdiff.relay.entry import Entry
+from pytest_shadowdiff.relay.recording import Recorder, bits
+from pytest_shadowdiff.relay.rewriting import Rewriting
+from pytest_shadowdiff.relay.sending import Sender
+from pytest_shadowdiff.spool.records import ROLES
+from pytest_shadowdiff.spool.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_shadowdiff.model import Role, Upstream
+    from pytest_shadowdiff.relay.call import Call
+    from pytest_shadowdiff.relay.messages import Plan
+    from pytest_shadowdiff.relay.primary import Primary
+
+_SETTLE_SECONDS: Final = 2.0
+
+
+class Server:
+    """The relay.
+
+    Attributes:
+        busy: callers that wait for an answer.
+        recording: there is something to compare with.
+        owed: bits of the roles whose answers a pair needs.
+        own: bits of those that the relay itself records.
+    """
+
+    def __init__(self, plan: Plan, loop: asyncio.AbstractEventLoop, failed: Callable[[str], None]) -> None:
+        self.loop = loop
+        self.limits = plan.limits
+        self.percent = plan.percent
+        self.now = time.time
+        self.busy = 0
+        routing = plan.routing
+        self.recording = routing.ask_candidate is not None or routing.copy is not None
+        roles = {"primary", "candidate"} if routing.control is None else {"primary", "candidate", "control"}
+        self.owed = bits(frozenset(roles))
+        self.own = self.owed & bits(routing.records)
+        self.recorder = Recorder(Writer(Path(plan.directory), f"relay-{os.getpid()}", max_bytes=plan.limits.spool), loop, failed)
+        self.primary = self._dialer("primary", routing.primary)
+        self.primary_rewriting = Rewriting(routing.primary, plan.run_id if routing.marked else "")
+        self.copies = [
+            self._copies(role, to, plan.timeout)
+            for role, to in (("candidate", routing.copy), ("control", routing.control))
+            if to is not None
+        ]
+        self._asking = Asking(self, plan.timeout, [(role, self._sender(role, to), Rewriting(to)) for role, to in _asked(plan)])
+        self._entries: dict[str, Entry] = {}
+        self._prefix = os.urandom(5).hex()
+        self._pairs = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def next_pair(self) -> str:
+        """An id, unique in the run."""
+        self._pairs += 1
+        return f"{self._prefix}{self._pairs:08x}"
+
+    def spill(self, call: Call) -> Callable[[bytes], None] | None:
+        """Where the pieces of the primary's long answer go."""
+        if not self.own & 1 or not call.watched:
+            return lambda _: None
+        writer = self.recorder
+        return lambda data: writer.part(call.pair, 0, 0, data) if call.watched else None
+
+    def connect(self, primary: Primary) -> None:
+        """Connect it to the primary."""
+        task = self.loop.create_task(self._connect(primary))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def open(self, key: str, *, unsafe: bool) -> str:
+        """An entry for that key; its URL."""
+        entry = Entry(self, key, unsafe=unsafe)
+        entry.listener = await self.loop.create_server(lambda: Caller(entry), "127.0.0.1", 0, backlog=1024)
+        self._entries[key] = entry
+        return f"http://127.0.0.1:{entry.listener.sockets[0].getsockname()[1]}"
+
+    def close(self, key: str) -> None:
+        """Close the entry."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            entry.close()
+
+    async def settle(self, key: str) -> None:
+        """Return when all that came through the entry so far is in the spool."""
+        entry = self._entries.get(key)
+        until = self.loop.time() + _SETTLE_SECONDS
+        for _ in range(3):  # what waits in sockets is read within a turn of the loop
+            await asyncio.sleep(0)
+        while entry is not None and not entry.settled and self.loop.time() < until:
+            await asyncio.sleep(0.005)
+        self.recorder.flush()
+
+    def ask(self, pair: str, attempt: int, head: bytes, rest: bytes, framing: int, *, candidate_first: bool) -> None:
+        """Ask again."""
+        self._asking.ask(pair, attempt, head, rest, framing, candidate_first=candidate_first)
+
+    def tick(self) -> None:
+        """Look after callers who take too long to say what they want."""
+        now = self.loop.time()
+        for entry in self._entries.values():
+            for caller in list(entry.callers):
+                if caller.reading_since and now - caller.reading_since > self.limits.head_seconds:
+                    caller.too_slow(self.limits.head_seconds)
+
+    def end(self) -> None:
+        """Close everything and write what is left."""
+        for entry in self._entries.values():
+            entry.close()
+        for copies in self.copies:
+            copies.close()
+        self.recorder.close()
+
+    async def _connect(self, primary: Primary) -> None:
+        problem = await self.primary.connect(lambda: primary)
+        if problem:
+            primary.refused(f"{problem} for")
+
+    def _dialer(self, role: str, upstream: Upstream) -> Dialer:
+        return Dialer(role, upstream, self.loop, self.limits.connect_seconds, self.limits.refused_seconds)
+
+    def _sender(self, role: Role, upstream: Upstream) -> Sender:
+        return Sender(self._dialer(role, upstream), self.loop, self.limits.connections)
+
+    def _copies(self, role: str, upstream: Upstream, timeout: float) -> Copies:
+        return Copies(ROLES.index(role), self._sender(role, upstream), Rewriting(upstream), self.recorder, self.limits, timeout, self.loop)
+
+
+def _asked(plan: Plan) -> list[tuple[Role, Upstream]]:
+    routing = plan.routing
+    asked: list[tuple[Role, Upstream]] = [("control", routing.control or routing.ask_primary)]
+    if routing.ask_candidate is not None:
+        asked.append(("candidate", routing.ask_candidate))
+    return asked
