@@ -48,6 +48,18 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A version as people may be told of it.
+
+    Attributes:
+        url: where it is reached, without a trailing slash; None where nobody here can reach it.
+    """
+
+    name: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A test's own way into the mirror.
 
@@ -110,6 +122,16 @@ class Run:
         self._evidence = Evidence()
         self._judging: Judging | None = None
         self._mirror: mirror.Mirror | None = None
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The primary and the candidate, as they may be shown."""
+        targets = {"primary": self.settings.primary, "candidate": self.settings.candidate}
+        return {role: self._version(role, target) for role, target in targets.items() if target is not None}
+
+    def _version(self, role: str, target: Target) -> Version:
+        started = next((one for known, one in self._started.items() if known == role), None)
+        return Version(self.redactor.text(target.name), self.redactor.text(_url(started.upstream)) if started else None)
 
     @property
     def alive(self) -> bool:
@@ -258,6 +280,13 @@ class Run:
         """Delete what is on disk, unless it is to be kept."""
         if not self.settings.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _url(upstream: Upstream) -> str | None:
+    if upstream.socket is not None:
+        return None
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    return f"{'https' if upstream.tls else 'http'}://{host}:{upstream.port}{upstream.prefix}"
 
 
 def _configured_secrets(settings: Settings) -> tuple[str, ...]:

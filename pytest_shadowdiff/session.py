@@ -171,10 +171,19 @@ class Session:
 
     def _failure(self, entry: Entry, verdict: Verdict) -> str:
         from pytest_shadowdiff.report import terminal
+        from pytest_shadowdiff.report.plain import shown
 
-        pairs = [pair for pair in entry.pairs if pair.verdict is verdict]
-        redactor = entry.run.redactor
-        return terminal.failure([redactor.pair(pair) for pair in pairs], verbosity=self.config.get_verbosity())
+        versions = entry.run.versions
+        view = terminal.View(
+            width=self.config.get_terminal_writer().fullwidth,
+            verbosity=self.config.get_verbosity(),
+            primary=versions["primary"].name,
+            candidate=versions["candidate"].name,
+            primary_url=versions["primary"].url,
+            candidate_url=versions["candidate"].url,
+        )
+        pairs = [shown(pair, entry.run.redactor).pair for pair in entry.pairs if pair.verdict is verdict]
+        return terminal.failure(pairs, view)
 
     def stop(self) -> None:
         """End everything that was started."""
