@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_shadowdiff.envoy import marks
@@ -51,6 +51,9 @@ class Configuration:
         versions: the primary first; a candidate gets the copies.
         routes: Envoy's own routes in place of the one that sends all to the primary and copies all; their clusters are
             the names of the versions.
+        filters: HTTP filters that those routes rest on, before the router of the entry.
+        clusters: laid over the settings of the clusters, by their names.
+        access_log: where the entry writes a line for each request, and the fields of that line.
         connect_seconds: how long connecting to a version may take.
         buffer_bytes: how much of a body may wait on each connection; a copy whose version reads slower than that
             holds the request itself up, so it is as large as what is compared at most.
@@ -61,6 +64,9 @@ class Configuration:
     entry: Address = Address()
     admin: Address = Address()
     routes: Sequence[Mapping[str, Any]] | None = None
+    filters: Sequence[Mapping[str, Any]] = ()
+    clusters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    access_log: tuple[str, Mapping[str, str]] | None = None
     connect_seconds: float = 10.0
     buffer_bytes: int = 16 * 1024 * 1024
 
@@ -72,7 +78,11 @@ class Configuration:
             "bootstrap_extensions": [typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")],
             "static_resources": {
                 "listeners": [self._entry(), *(self._inner(version) for version in self.versions)],
-                "clusters": [cluster for version in self.versions for cluster in self._clusters(version)],
+                "clusters": [
+                    _laid_over(cluster, self.clusters.get(cluster["name"], {}))
+                    for version in self.versions
+                    for cluster in self._clusters(version)
+                ],
             },
         }
 
@@ -93,7 +103,8 @@ class Configuration:
             request_headers_to_add=[_header(marks.FORWARDED, "%REQ(x-forwarded-for)%")],
             response_headers_to_remove=[marks.ANSWERED],
         )
-        return {**self._listener("entry", host, [STRIP_END]), "address": self.entry.rendered()}
+        listener = self._listener("entry", host, [STRIP_END, *map(dict, self.filters)], access_log=self.access_log)
+        return {**listener, "address": self.entry.rendered()}
 
     def _entry_routes(self) -> list[Json]:
         primary, *others = (version.name for version in self.versions)
@@ -124,7 +135,15 @@ class Configuration:
         listener = self._listener(version.name, host, [RESTORE_REQUEST, TAP, *END_OF_RESPONSE], local_replies=True)
         return {**listener, "internal_listener": {}}
 
-    def _listener(self, name: str, virtual_host: Json, filters: Sequence[Json], *, local_replies: bool = False) -> Json:
+    def _listener(
+        self,
+        name: str,
+        virtual_host: Json,
+        filters: Sequence[Json],
+        *,
+        local_replies: bool = False,
+        access_log: tuple[str, Mapping[str, str]] | None = None,
+    ) -> Json:
         manager = {
             "stat_prefix": name,
             "codec_type": "HTTP1",
@@ -134,6 +153,8 @@ class Configuration:
         }
         if local_replies:
             manager["local_reply_config"] = {"mappers": [_NAMED_LOCAL_REPLY]}
+        if access_log is not None:
+            manager["access_log"] = [_json_lines(*access_log)]
         connection = "envoy.filters.network.http_connection_manager"
         chain = [typed(connection, "filters.network.http_connection_manager.v3.HttpConnectionManager", **manager)]
         return {"name": name, "per_connection_buffer_limit_bytes": self.buffer_bytes, "filter_chains": [{"filters": chain}]}
@@ -173,6 +194,20 @@ def _to(cluster: str, copies: Sequence[str] = ()) -> Json:
 
 def _virtual_host(routes: Sequence[Json], **rest: object) -> Json:
     return {"name": "all", "domains": ["*"], "routes": list(routes), **rest}
+
+
+def _json_lines(path: str, fields: Mapping[str, str]) -> Json:
+    log_format = {"json_format": dict(fields)}
+    return typed("envoy.access_loggers.file", "access_loggers.file.v3.FileAccessLog", path=path, log_format=log_format)
+
+
+def _laid_over(below: Json, above: Mapping[str, Any]) -> Json:
+    """Mappings are joined at every depth; anything else stands as it is above."""
+    joined = dict(below)
+    for name, value in above.items():
+        inner = joined.get(name)
+        joined[name] = _laid_over(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return joined
 
 
 def _match(header: str, value: str | None = None) -> Json:
