@@ -42,6 +42,12 @@ class Version:
     upstream: Upstream
 
 
+def versions_of(primary: Upstream | None, candidate: Upstream | None, control: Upstream | None) -> list[Version]:
+    """The versions that there are, by their sides."""
+    sides = (("primary", primary), ("candidate", candidate), ("control", control))
+    return [Version(name, upstream) for name, upstream in sides if upstream is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """All that an Envoy of ours is made from.

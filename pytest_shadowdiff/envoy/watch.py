@@ -6,14 +6,13 @@ goes through the mirror every second, each listener before a version answers it,
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 
 from pytest_shadowdiff.envoy import marks
+from pytest_shadowdiff.envoy.entrance import probe
 from pytest_shadowdiff.envoy.tapstream import TapStream, Wanted
 from pytest_shadowdiff.envoy.traces import Traced, traced
 from pytest_shadowdiff.errors import MirrorError, SetupError, ShadowError
@@ -131,10 +130,7 @@ class Watch:
             self._number = number = self._number + 1
             self._sent[number] = time.time()
             self._beat = time.monotonic()
-        connection = HTTPConnection(*(self._place.entry or ("", 0)), timeout=SILENCE_SECONDS)
-        with contextlib.suppress(OSError, HTTPException), contextlib.closing(connection):
-            connection.request("GET", "/", headers={marks.PROBE: str(number), marks.RUN: self._wanted.run_id, marks.ID: f"probe-{number}"})
-            connection.getresponse().read()
+        probe(self._place.entry or ("", 0), number, self._wanted.run_id)
         return number
 
     def _run(self) -> None:

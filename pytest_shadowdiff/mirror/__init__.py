@@ -80,6 +80,9 @@ class Mirror(Protocol):
     def dropped(self) -> Mapping[str, int]:
         """What the mirror itself says it dropped, by reason."""
 
+    def failure(self) -> str | None:
+        """Why it no longer does its work; None while it does."""
+
     def stop(self) -> None:
         """Undo everything; safe to call twice, and after a `start` that failed."""
 

@@ -1,0 +1,98 @@
+"""The mirror `envoy`: a real Envoy on this machine, whose entry copies to the candidate, with a tap before each version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_shadowdiff.envoy.binary import Binary, find
+from pytest_shadowdiff.envoy.configuration import Configuration, versions_of
+from pytest_shadowdiff.envoy.entrance import until_copied, way
+from pytest_shadowdiff.envoy.process import Process
+from pytest_shadowdiff.envoy.statistics import dropped
+from pytest_shadowdiff.errors import MirrorError
+from pytest_shadowdiff.mirror import MirrorPlan
+from pytest_shadowdiff.model import Point, Role
+from pytest_shadowdiff.relay import Routing
+
+
+class EnvoyMirror:
+    """An Envoy process, and what it counted when it was last asked."""
+
+    def __init__(self, plan: MirrorPlan) -> None:
+        self._plan = plan
+        self._versions = versions_of(plan.primary, plan.candidate, plan.control)
+        self._process: Process | None = None
+        self._binary: Binary | None = None
+        self._dropped: Mapping[str, int] = {}
+
+    def start(self) -> Routing:
+        """Start Envoy, and return when a copy was counted before the candidate.
+
+        Raises:
+            SetupError: there is no Envoy, it does not start, or it does not copy; it is ended again.
+        """
+        plan = self._plan
+        directory = plan.directory / "envoy"
+        directory.mkdir(mode=0o700)
+        configured = plan.settings.envoy
+        self._binary = find(None if configured is None else plan.settings.home / Path(configured))
+        configuration = Configuration(
+            run_id=plan.run_id,
+            versions=self._versions,
+            connect_seconds=plan.settings.timeout,
+            buffer_bytes=plan.settings.limits.body,
+        )
+        self._process = process = Process(self._binary, configuration, directory)
+        try:
+            process.start()
+            until_copied(process.admin, process.entry, [version.name for version in self._versions], plan.run_id)
+        except BaseException:
+            self.stop()
+            raise
+        return Routing(
+            primary=way(process.entry),
+            copy=None,
+            ask_primary=way(process.entry, "primary"),
+            ask_candidate=None if plan.candidate is None else way(process.entry, "candidate"),
+            control=None if plan.control is None else way(process.entry, "control"),
+            marked=True,
+            records=frozenset(),
+        )
+
+    def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
+        """All versions stand behind one admin interface."""
+        process = self._process
+        if process is None:
+            return known
+        return {role: replace(point, admin=process.admin, entry=process.entry, listener=role) for role, point in known.items()}
+
+    def describe(self) -> Sequence[str]:
+        """Lines for the summary."""
+        version = f" {self._binary.version}" if self._binary else ""
+        ways = [f"{version.name} {version.upstream.name}" for version in self._versions]
+        return [f"Envoy{version} on this machine: {', '.join(ways)}; it copies what the relay marks"]
+
+    def dropped(self) -> Mapping[str, int]:
+        """What Envoy itself says it dropped, by reason."""
+        if self._process is not None and self._process.failure() is None:
+            try:
+                self._dropped = dropped(self._process.admin)
+            except MirrorError:
+                return self._dropped
+        return self._dropped
+
+    def failure(self) -> str | None:
+        """How Envoy ended by itself; None while it runs."""
+        return None if self._process is None else self._process.failure()
+
+    def stop(self) -> None:
+        """End Envoy; safe to call twice."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def create(plan: MirrorPlan) -> EnvoyMirror:
+    """The mirror, not yet started."""
+    return EnvoyMirror(plan)
