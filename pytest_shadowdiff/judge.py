@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_shadowdiff.comparing import Comparison, compare_exchanges
 from pytest_shadowdiff.errors import IncompleteError
-from pytest_shadowdiff.model import Difference, Exchange, Judgement, Pair, Rule, Verdict
-from pytest_shadowdiff.noise import Evidence
+from pytest_shadowdiff.model import Difference, Exchange, Judgement, Kind, Pair, Rule, Verdict
+from pytest_shadowdiff.noise import PATIENT, Answer, Evidence, Opinion, Opinions
 from pytest_shadowdiff.settings import Limits
 
-ROUNDS = 7
-"""How often a difference has to come again to be called one: eight equal answers against eight others."""
-_POSITION = re.compile(r"\[\d+\]")
+ROUNDS = PATIENT - 1
+"""How often asking again can be of use, at most; a difference that comes again each time is settled much earlier."""
+_NAMED = 5
 
 
 def judge(
@@ -27,7 +27,7 @@ def judge(
     """What is to be said of a pair.
 
     Args:
-        pair: what was seen; whatever an earlier judge said of it is not looked at.
+        pair: what was seen; whatever an earlier judge said of it is not looked at, but for its endpoint.
         rules: those for the pair's endpoint and test, the first that names a path decides.
         evidence: what the primary showed for other requests; may acquit what did not come again, never convicts.
         limits: bounds on what a comparison may cost.
@@ -47,7 +47,7 @@ def judge(
         return Judgement(Verdict.INCOMPLETE, error.reason)
     if not comparison.differences:
         return _alike(pair.primary, pair.candidate, comparison)
-    return _weighed(pair, comparison, rules, limits, accepts)
+    return _weighed(_case(pair, pair.primary, pair.candidate, comparison, rules, limits), evidence, accepts)
 
 
 def _unfit(side: str, exchange: Exchange | None) -> str:
@@ -65,46 +65,114 @@ def _unfit(side: str, exchange: Exchange | None) -> str:
 
 def _alike(primary: Exchange, candidate: Exchange, comparison: Comparison) -> Judgement:
     if comparison.silenced:
-        return Judgement(Verdict.NOISE, f"a rule says so: {_paths(comparison.silenced)}", noise=tuple(comparison.silenced))
+        return Judgement(Verdict.NOISE, f"a rule says so: {_named(d.path for d in comparison.silenced)}", noise=tuple(comparison.silenced))
     not_seen = primary.not_seen | candidate.not_seen
     if not_seen:
         return Judgement(Verdict.PARTIAL, f"not seen: {', '.join(sorted(not_seen))}")
     return Judgement(Verdict.SAME)
 
 
-def _weighed(
-    pair: Pair, comparison: Comparison, rules: Sequence[Rule], limits: Limits, accepts: Callable[[Difference], bool] | None
-) -> Judgement:
-    varies = {_place(difference.path) for control in _controls(pair) for difference in _between(pair.primary, control, rules, limits)}
-    noise = tuple(difference for difference in comparison.differences if _place(difference.path) in varies)
-    left = tuple(difference for difference in comparison.differences if _place(difference.path) not in varies)
-    silenced = tuple(comparison.silenced)
-    if not left:
-        return Judgement(Verdict.NOISE, f"differs between two answers of the primary too: {_paths(noise)}", noise=noise + silenced)
-    if accepts is not None and all(map(accepts, left)):
-        return Judgement(Verdict.ACCEPTED, differences=left, noise=noise + silenced)
-    return Judgement(Verdict.DIFFERENT, differences=left, noise=noise + silenced, suspect=len(pair.repeats) < ROUNDS)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A pair whose two answers are not the same, with the terms on which it is judged.
+
+    Attributes:
+        controls: the primary's other answers; where there are none, `unheard` says why.
+        again: the candidate's answers when asked again.
+    """
+
+    primary: Answer
+    candidate: Answer
+    controls: Sequence[Answer]
+    again: Sequence[Answer]
+    silenced: Sequence[Difference]
+    endpoint: str
+    unheard: str
 
 
-def _controls(pair: Pair) -> Iterator[Exchange]:
+def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Comparison, rules: Sequence[Rule], limits: Limits) -> _Case:
+    def answers(exchanges: Iterable[Exchange | None]) -> list[Answer]:
+        found = (_answer(primary, exchange, rules, limits) for exchange in exchanges if exchange is not None and not _unfit("", exchange))
+        return [answer for answer in found if answer is not None]
+
     asked = [repeat.control for repeat in pair.repeats]
-    for control in [pair.control, *asked] if pair.control not in asked else asked:
-        if control is not None and not _unfit("control", control):
-            yield control
+    controls = asked if pair.control in asked else [pair.control, *asked]  # the first round's control is the pair's
+    return _Case(
+        primary=Answer(primary, {}),
+        candidate=Answer(candidate, _by_path(comparison.differences)),
+        controls=answers(controls),
+        again=answers(repeat.candidate for repeat in pair.repeats),
+        silenced=comparison.silenced,
+        endpoint=pair.endpoint,
+        unheard=next((_unfit("control", control) for control in controls if control is not None), ""),
+    )
 
 
-def _between(one: Exchange | None, other: Exchange, rules: Sequence[Rule], limits: Limits) -> Sequence[Difference]:
-    if one is None:
-        return ()
+def _answer(primary: Exchange, exchange: Exchange, rules: Sequence[Rule], limits: Limits) -> Answer | None:
+    """An answer beside the primary's to the caller; None where the two cannot be compared."""
     try:
-        return compare_exchanges(one, other, rules, limits=limits).differences
+        return Answer(exchange, _by_path(compare_exchanges(primary, exchange, rules, limits=limits).differences))
     except IncompleteError:
-        return ()
+        return None
 
 
-def _place(path: str) -> str:
-    return _POSITION.sub("[*]", path)
+def _by_path(differences: Iterable[Difference]) -> dict[str, Difference]:
+    return {difference.path: difference for difference in differences}
 
 
-def _paths(differences: Iterable[Difference]) -> str:
-    return ", ".join(dict.fromkeys(difference.path for difference in differences))
+def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bool] | None) -> Judgement:
+    opinions = Opinions([case.primary, *case.controls], [case.candidate, *case.again])
+    found: dict[str, Difference] = {}
+    for answer in (case.candidate, *case.again):
+        found = {**answer.differences, **found}
+    noise: dict[str, tuple[Difference, str]] = {}
+    left: dict[str, tuple[Difference, str]] = {}
+    more = False
+    for path, difference in found.items():
+        opinion = opinions.of(difference)
+        if not opinion.noise and _acquitted(case, opinions, difference, evidence):
+            noise[path] = (difference, "did not come again, and was noise in another answer of the primary")
+        elif opinion.noise:
+            noise[path] = (difference, opinion.text)
+        else:
+            left[path] = (_said(difference, opinion), opinion.text)
+        more = more or (opinion.more and path not in noise)
+    silenced = (*(difference for difference, _ in noise.values()), *case.silenced)
+    if not left:
+        return Judgement(Verdict.NOISE, _because(case, noise), noise=silenced)
+    differences = tuple(difference for difference, _ in left.values())
+    accepted = accepts is not None and all(map(accepts, differences))
+    verdict = Verdict.ACCEPTED if accepted else Verdict.DIFFERENT
+    reason = "; ".join(f"{path}: {text}" for path, (_, text) in list(left.items())[:_NAMED])
+    return Judgement(verdict, "" if accepted else _with_unheard(case, reason), differences, silenced, suspect=more and not accepted)
+
+
+def _acquitted(case: _Case, opinions: Opinions, difference: Difference, evidence: Evidence) -> bool:
+    """It did not come again, and was noise in an answer to another request."""
+    if not case.again or opinions.came_again(difference.path):
+        return False
+    return evidence.knows(case.endpoint, difference.path, difference.candidate)
+
+
+def _said(difference: Difference, opinion: Opinion) -> Difference:
+    """A noisy value that stopped looking like what it was is called that."""
+    if opinion.shape and difference.kind == Kind.VALUE_CHANGED:
+        return replace(difference, kind=Kind.SHAPE_CHANGED.value)
+    return difference
+
+
+def _because(case: _Case, noise: dict[str, tuple[Difference, str]]) -> str:
+    named = _named(f"{path} ({text})" for path, (_, text) in noise.items())
+    if case.controls:
+        return f"differs between {len(case.controls) + 1} answers of the primary too: {named}"
+    return _with_unheard(case, f"no control, and of one shape: {named}")
+
+
+def _with_unheard(case: _Case, reason: str) -> str:
+    return f"{reason} (the control could not be asked: {case.unheard})" if case.unheard and not case.controls else reason
+
+
+def _named(names: Iterable[str]) -> str:
+    found = list(dict.fromkeys(names))
+    rest = len(found) - _NAMED
+    return ", ".join(found[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

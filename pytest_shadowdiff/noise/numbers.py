@@ -1,0 +1,144 @@
+"""Numbers that vary: counters, the time of day, and numbers that jitter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from statistics import median
+
+from pytest_shadowdiff.noise.series import STEADY, Opinion, Sample, Series, constant, doubt
+
+FAR = 5.0
+"""How many of its own spreads beyond the primary's range a number has to lie to be none of them."""
+NEAR_NOW = 5.0
+"""Seconds from the moment of the request within which a time means "now"."""
+_YEAR = 366 * 86400.0
+_FEW = 4
+_ROUGH_DIGITS = 3
+
+
+def weigh(series: Series) -> Opinion:
+    """What may be thought of numbers, where the primary's own vary."""
+    fine = _precision(series)
+    if fine is not None:
+        return fine
+    for unit in (1.0, 1e3, 1e6, 1e9):
+        if all(abs(_number(s) / unit - s.at) < _YEAR * 10 for s in series.primary):
+            return moments(series.map(lambda s, unit=unit: _number(s) / unit), step=1.0, what="a time as a number")  # type: ignore[misc]
+    if not series.pooled and _steps(series.primary):
+        return _counter(series)
+    return _jitter(series)
+
+
+def moments(series: Series, *, step: float, what: str) -> Opinion:
+    """What may be thought of points in time, as Unix seconds, that vary or are close to now."""
+    distances = [_number(s) - s.at for s in series.primary]
+    low, high = min(distances), max(distances)
+    slack = max(2.0, NEAR_NOW if abs(low) < NEAR_NOW else 0.0, 2 * step, 3 * (high - low), 0.02 * abs(low))
+    late = [s for s in series.candidate if not low - slack <= _number(s) - s.at <= high + slack]
+    if late:
+        there, here = median(distances), _number(late[0]) - late[0].at
+        return doubt(series, late, f"{what}, {_from_now(there)} in the primary and {_from_now(here)} in the candidate", shape=True)
+    return Opinion(noise=True, more=False, text=what)
+
+
+def spread(series: Series) -> Opinion:
+    """What may be thought of numbers that only jitter: no clocks, no counters."""
+    return _jitter(series) if not constant(series.primary) else weigh(series)
+
+
+def _number(sample: Sample) -> float:
+    value = sample.value
+    return float(value) if isinstance(value, (int, float, Decimal)) else math.nan
+
+
+def _from_now(seconds: float) -> str:
+    if abs(seconds) < NEAR_NOW:
+        return "now"
+    return f"{abs(seconds):.0f} s {'after' if seconds > 0 else 'before'} now"
+
+
+def _steps(samples: Sequence[Sample]) -> int:
+    """1 where the values only ever grow, -1 where they only ever shrink, 0 where neither; whole numbers only."""
+    values = [s.value for s in samples]
+    if len(values) < 2 or not all(isinstance(value, int) for value in values):  # noqa: PLR2004 - one value has no direction
+        return 0
+    pairs = list(pairwise(map(_number, samples)))
+    if all(a < b for a, b in pairs):
+        return 1
+    return -1 if all(a > b for a, b in pairs) else 0
+
+
+def _counter(series: Series) -> Opinion:
+    direction = _steps(series.primary)
+    if len(series.candidate) < 2 or _steps(series.candidate) == direction:  # noqa: PLR2004
+        steps = [_differences(series.primary), _differences(series.candidate)]
+        if min(series.turns) > _FEW and all(len(set(side)) == 1 for side in steps) and steps[0][0] != steps[1][0]:
+            novel = series.candidate
+            return doubt(series, novel, f"a counter that steps by {steps[0][0]:g}, and by {steps[1][0]:g} in the candidate", shape=True)
+        if min(series.turns) > _FEW or direction == _steps(series.candidate):
+            return Opinion(noise=True, more=False, text="a counter")
+    jitter = _jitter(series)
+    if min(series.turns) > _FEW:
+        return doubt(series, series.candidate, "a counter, which the candidate's is not", shape=True)
+    return Opinion(noise=jitter.noise, more=True, text=jitter.text, shape=True, values=jitter.values)
+
+
+def _differences(samples: Sequence[Sample]) -> list[float]:
+    return [_number(b) - _number(a) for a, b in pairwise(samples)]
+
+
+def _jitter(series: Series) -> Opinion:
+    ours, theirs = [_number(s) for s in series.primary], [_number(s) for s in series.candidate]
+    text = f"a number from {_show(min(ours))} to {_show(max(ours))}"
+    if not series.pooled and len(ours) > 1 and len(theirs) > 1 and constant(series.candidate) and len(set(ours)) == len(ours):
+        return doubt(series, series.candidate, f"{text}, always {_show(theirs[0])} in the candidate", shape=True)
+    far = [s for s in series.candidate if _far(_number(s), ours)]
+    if far:
+        return doubt(series, far, f"{text}, and {_show(_number(far[0]))} in the candidate", shape=True)
+    if not series.pooled:
+        apart = max(ours) < min(theirs) or min(ours) > max(theirs)
+        if apart:
+            return doubt(
+                series, series.candidate, f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate", shape=True
+            )
+    return Opinion(noise=True, more=False, text=text)
+
+
+def _far(value: float, seen: Sequence[float]) -> bool:
+    """Far outside of what was seen, both by difference and, where all is positive, by ratio."""
+    low, high = min(seen), max(seen)
+    spread = FAR * (high - low)
+    if low - spread <= value <= high + spread:
+        return False
+    if low <= 0 or value <= 0:
+        return True
+    ratio = (high / low) ** 3
+    return not low / ratio <= value <= high * ratio
+
+
+def _show(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _precision(series: Series) -> Opinion | None:
+    """Digits behind the point that the primary never shows, or whole numbers where the primary's never are."""
+    ours = [_digits(s.value) for s in series.primary]
+    most = max(ours)
+    finer = [s for s in series.candidate if _digits(s.value) > most + (0 if most == 0 else _ROUGH_DIGITS)]
+    if finer:
+        return doubt(series, finer, f"a number with {most or 'no'} decimals, {_digits(finer[0].value)} in the candidate", shape=True)
+    if min(ours) > 0 and len(ours) >= STEADY and all(_digits(s.value) == 0 for s in series.candidate):
+        return doubt(series, series.candidate, "a number with decimals, a whole one in the candidate", shape=True)
+    return None
+
+
+def _digits(value: object) -> int:
+    if isinstance(value, int):
+        return 0
+    text = repr(value) if isinstance(value, float) else str(value)
+    mantissa, _, exponent = text.lower().partition("e")
+    digits = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)
+    return max(digits, 0)

@@ -1,0 +1,115 @@
+"""All answers to one request, of both sides, and what may be thought of each place where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_shadowdiff.model import Difference, Exchange, Kind
+from pytest_shadowdiff.noise import places, relations, values
+from pytest_shadowdiff.noise.documents import UNREAD, content, document
+from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, worst
+from pytest_shadowdiff.noise.walk import Walk
+
+_CONTAINED = frozenset({Kind.MISSING.value, Kind.ADDED.value, Kind.REORDERED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer.
+
+    Attributes:
+        differences: where it differs from the answer that the primary gave the caller, by path.
+    """
+
+    exchange: Exchange
+    differences: Mapping[str, Difference]
+
+
+class Opinions:
+    """What may be thought of each difference.
+
+    Args:
+        primary: the primary's answers, the one to the caller first.
+        candidate: the candidate's answers, the one to the caller's request first.
+    """
+
+    def __init__(self, primary: Sequence[Answer], candidate: Sequence[Answer]) -> None:
+        self._primary = primary
+        self._candidate = candidate
+        self._turns = (len(primary), len(candidate))
+        self._elsewhere = {places.general(path) for answer in primary for path in answer.differences}
+        documents = self._series([document(a.exchange.response) if a.exchange.response else UNREAD for a in [*primary, *candidate]])
+        documents = documents.only(lambda value: value is not UNREAD)
+        self._walk = Walk(documents) if documents.primary and documents.candidate else None
+        self._belong = self._belonging()
+
+    def of(self, difference: Difference) -> Opinion:
+        """What may be thought of a difference between the primary's and the candidate's answers."""
+        own = self._place(difference) or self._alone(difference)
+        together = self._belong.get(difference.path)
+        return own if together is None else worst([together, own], own)
+
+    def varies(self, path: str) -> bool:
+        """Whether the primary's own answers differ at a path."""
+        return any(path in answer.differences for answer in self._primary)
+
+    def came_again(self, path: str) -> bool:
+        """Whether the candidate differed at a path when it was asked again."""
+        return any(path in answer.differences for answer in self._candidate[1:])
+
+    def _place(self, difference: Difference) -> Opinion | None:
+        steps = places.steps(difference.path)
+        if steps is None or self._walk is None:
+            return None
+        return self._walk.root.opinion(steps, of_container=difference.kind in _CONTAINED)
+
+    def _alone(self, difference: Difference) -> Opinion:
+        """From the differences alone, where no document can be walked: headers, status, and other kinds of body."""
+        series = self._at(difference.path)
+        if constant(series.primary) and places.general(difference.path) in self._elsewhere:
+            return values.weigh(self._pool(places.general(difference.path)))
+        return values.weigh(series)
+
+    def _at(self, path: str) -> Series:
+        found = [answer.differences.get(path) for answer in [*self._primary, *self._candidate]]
+        first = next((d.primary if d.kind != Kind.ADDED else ABSENT for d in found if d is not None), ABSENT)
+        return self._series([first if d is None else ABSENT if d.kind == Kind.MISSING else d.candidate for d in found])
+
+    def _pool(self, general: str) -> Series:
+        """All values at paths that differ in positions only; the primary's to the caller stands on the left of each difference."""
+
+        def side(answers: Sequence[Answer], *, lefts: bool) -> Iterator[Sample]:
+            for turn, answer in enumerate(answers):
+                for path, d in answer.differences.items():
+                    if places.general(path) == general:
+                        if lefts and d.kind != Kind.ADDED:
+                            yield Sample(d.primary, 0, answer.exchange.started)
+                        if d.kind != Kind.MISSING:
+                            yield Sample(d.candidate, turn, answer.exchange.started)
+
+        return Series(list(side(self._primary, lefts=True)), list(side(self._candidate, lefts=False)), self._turns, pooled=True)
+
+    def _series(self, found: Sequence[object]) -> Series:
+        samples = [
+            Sample(value, turn, answer.exchange.started)
+            for (turn, answer), value in zip([*enumerate(self._primary), *enumerate(self._candidate)], found, strict=True)
+        ]
+        return Series(samples[: self._turns[0]], samples[self._turns[0] :], self._turns)
+
+    def _belonging(self) -> dict[str, Opinion]:
+        """What no longer belongs together, by path."""
+        paths = {path for answer in self._candidate for path in answer.differences if path.startswith("header:")}
+        headers = [((path,), series) for path in sorted(paths) if not constant((series := self._at(path)).primary)]
+        inner = list(self._walk.leaves) if self._walk is not None else []
+        bodies = self._series([content(a.exchange.response) if a.exchange.response else None for a in [*self._primary, *self._candidate]])
+        found: dict[str, Opinion] = {}
+        for place, opinion in [*relations.broken([*headers, *inner], _show), *relations.digests([*headers, *inner], bodies)]:
+            path = _show(place)
+            found[path] = opinion if path not in found else worst([found[path], opinion], opinion)
+        return found
+
+
+def _show(place: Sequence[places.Step]) -> str:
+    first = place[0] if place else ""
+    return str(first) if isinstance(first, str) and first.startswith("header:") else places.show(place)
