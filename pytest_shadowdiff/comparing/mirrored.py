@@ -1,0 +1,174 @@
+"""What the mirror did to the requests, and what of the answers' differences that explains exactly.
+
+The caller sent one request. Where the two versions received different ones (a Host with `-shadow`, headers that a proxy
+added), the mirror made the difference, and an answer that echoes it is no other answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from ipaddress import ip_address
+
+from pytest_shadowdiff.comparing.fields import values_of
+from pytest_shadowdiff.comparing.headers import local_reference
+from pytest_shadowdiff.model import Kind, Request
+from pytest_shadowdiff.trees.found import Found
+
+_SHORTEST = 4
+_FORWARDED = ("x-forwarded-for", "x-real-ip", "forwarded", "x-envoy-external-address")
+
+
+class Mirrored:
+    """The difference of two requests that were one."""
+
+    def __init__(
+        self, primary: Request | None, candidate: Request | None, authorities: tuple[Sequence[str], Sequence[str]] = ((), ())
+    ) -> None:
+        self._requests = (primary, candidate)
+        self._primary = _by_name(primary)
+        self._candidate = _by_name(candidate)
+        self.own = (_own(primary, authorities[0]), _own(candidate, authorities[1]))
+
+    @cached_property
+    def alike(self) -> bool:
+        """Whether both sides received the same request."""
+        return self._primary == self._candidate and self.own[0] == self.own[1]
+
+    def local_to_primary(self, value: str) -> str:
+        """A reference of the primary's, its own authority replaced."""
+        return local_reference(value, self.own[0])
+
+    def local_to_candidate(self, value: str) -> str:
+        """A reference of the candidate's, its own authority replaced."""
+        return local_reference(value, self.own[1])
+
+    def explains(self, found: Found) -> bool:
+        """Whether the requests' difference makes this one, exactly."""
+        if self._requests == (None, None):
+            return False
+        if found.kind is Kind.ADDED:
+            return _echoes(found, self._only_candidate)
+        if found.kind is Kind.MISSING:
+            return _echoes(found, self._only_primary)
+        if isinstance(found.primary, str) and isinstance(found.candidate, str):
+            return self.explains_text(found.primary, found.candidate)
+        if found.kind is Kind.BODY_CHANGED:
+            return self._explains_line(found)
+        return False
+
+    def explains_text(self, primary: str, candidate: str) -> bool:
+        """Whether two texts are the same once each side's own words stand for what the mirror made of one."""
+        if self._neutral(primary, 0) == self._neutral(candidate, 1):
+            return True
+        return not self.alike and _is_address(primary) and candidate in self._forwarded(1)
+
+    def _neutral(self, text: str, side: int) -> str:
+        text = self._pattern(side).sub("\0authority", text) if self.own[side] else text
+        for n, (one, other) in enumerate(self._changed):
+            text = text.replace((one, other)[side], f"\0{n}\0")
+        return text
+
+    def _pattern(self, side: int) -> re.Pattern[str]:
+        return self._patterns[side]
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        one, other = (re.compile(_authority_pattern(own), re.IGNORECASE) for own in self.own)
+        return one, other
+
+    @cached_property
+    def _changed(self) -> list[tuple[str, str]]:
+        """Values of headers that both sides received, and that differ; the longest first."""
+        pairs = []
+        for name in self._primary.keys() & self._candidate.keys():
+            one, other = ", ".join(self._primary[name]), ", ".join(self._candidate[name])
+            if one != other and len(one) >= _SHORTEST and len(other) >= _SHORTEST:
+                pairs.append((one, other))
+        return sorted(pairs, key=lambda pair: (-len(pair[0]), pair))
+
+    @cached_property
+    def _only_candidate(self) -> dict[str, list[str]]:
+        return {name: values for name, values in self._candidate.items() if name not in self._primary}
+
+    @cached_property
+    def _only_primary(self) -> dict[str, list[str]]:
+        return {name: values for name, values in self._primary.items() if name not in self._candidate}
+
+    def _forwarded(self, side: int) -> set[str]:
+        received = (self._primary, self._candidate)[side]
+        whole = [value for name in _FORWARDED for value in received.get(name, [])]
+        return {*whole, *(part.strip() for value in whole for part in value.split(","))}
+
+    def _explains_line(self, found: Found) -> bool:
+        """Lines of text that echo a header which one side alone received."""
+        text = found.primary if found.candidate is None else found.candidate if found.primary is None else None
+        received = self._only_primary if found.candidate is None else self._only_candidate
+        if not isinstance(text, str):
+            return False
+        lines = [line for line in text.split("\n") if line.strip()]
+        return bool(lines) and all(_is_field(line, received) for line in lines)
+
+
+def _by_name(request: Request | None) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name, value in request.headers if request is not None else ():
+        names.setdefault(name.lower(), []).append(value.strip())
+    return names
+
+
+def _own(request: Request | None, known: Sequence[str]) -> frozenset[str]:
+    """The authorities by which a version knows itself: the Host that it received, and where it was reached."""
+    hosts = values_of(request.headers, "host") if request is not None else []
+    if request is not None and "://" in request.target.partition("?")[0]:
+        hosts.append(request.target.split("://", 1)[1].partition("/")[0])
+    return frozenset(host.lower() for host in (*hosts, *known) if host)
+
+
+def _authority_pattern(own: frozenset[str]) -> str:
+    names = {*own, *(name for host in own if len(name := _bare(host)) >= _SHORTEST)}
+    written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return rf"(?:https?://)?(?<![\w.-])(?:{written})(?![\w-])" if written else r"(?!)"
+
+
+def _bare(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return all(ip_address(part.strip().strip("[]")) is not None for part in text.split(","))
+    except ValueError:
+        return False
+
+
+def _canonical(name: str) -> str:
+    """A header's name as frameworks spell it: `X-Envoy-Internal`, `HTTP_X_ENVOY_INTERNAL`, `x_envoy_internal`."""
+    plain = name.lower().replace("_", "-")
+    return plain.removeprefix("http-") if name.isupper() else plain
+
+
+def _echoes(found: Found, received: dict[str, list[str]]) -> bool:
+    """A member, an element `[name, value]` or an object of name and value that repeats a header of the request."""
+    value = found.candidate if found.kind is Kind.ADDED else found.primary
+    if found.name is not None:
+        return _says(received.get(_canonical(found.name)), value)
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):  # noqa: PLR2004 - name and value
+        return _says(received.get(_canonical(value[0])), value[1])
+    if isinstance(value, dict) and {"name", "value"} == {name.lower() for name in value}:
+        named = {name.lower(): member for name, member in value.items()}
+        return isinstance(named["name"], str) and _says(received.get(_canonical(named["name"])), named["value"])
+    return isinstance(value, str) and _is_field(value, received)
+
+
+def _says(values: list[str] | None, value: object) -> bool:
+    if values is None:
+        return False
+    return value == values or (isinstance(value, str) and value in (", ".join(values), ",".join(values), values[-1], values[0]))
+
+
+def _is_field(line: str, received: dict[str, list[str]]) -> bool:
+    name, separator, value = re.sub(r"^\s*[\"']?([\w-]+)[\"']?\s*[:=]\s*", r"\1: ", line).partition(": ")
+    return bool(separator) and _says(received.get(_canonical(name.strip())), value.strip().strip("\"',"))

@@ -1,0 +1,256 @@
+"""Two lists -> which elements belong together, which are lost or gained, and whether the order changed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pytest_shadowdiff.rules import Marks
+from pytest_shadowdiff.trees.budget import Budget
+from pytest_shadowdiff.trees.sequences import Pairs, common, rising
+from pytest_shadowdiff.trees.tokens import token, tokens
+
+Same = Callable[[object, object], bool]
+
+_IDENTIFIERS = ("id", "_id", "uuid", "guid", "key", "code", "sku", "slug", "name", "path", "url", "href", "email")
+_MOST_CELLS = 1024
+_ENOUGH = 0.5
+
+
+@dataclass(slots=True)
+class Alignment:
+    """How two lists belong together; elements that are plainly the same are left out.
+
+    Attributes:
+        pairs: positions (primary, candidate) of elements that belong together and have to be compared.
+        missing: positions of the primary's elements that the candidate lost.
+        added: positions of the candidate's elements that the primary lacks.
+        reordered: elements that belong together stand in another order.
+    """
+
+    pairs: Pairs = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
+    reordered: bool = False
+
+
+class Aligner:
+    """Aligns lists within one comparison."""
+
+    def __init__(self, same: Same, budget: Budget) -> None:
+        self._same = same
+        self._budget = budget
+
+    def align(self, a: list[object], b: list[object], marks: Marks | None, *, key: str | None = None) -> Alignment:
+        """Align two lists.
+
+        Args:
+            marks: the rules at the lists.
+            key: the member that identifies an element, where a rule names it.
+        """
+        start, end = self._common_ends(a, b)
+        left, right = a[start : len(a) - end], b[start : len(b) - end]
+        found = self._middle(left, right, marks, key)
+        return Alignment(
+            pairs=sorted((start + i, start + j) for i, j in found.pairs),
+            missing=sorted(start + i for i in found.missing),
+            added=sorted(start + j for j in found.added),
+            reordered=found.reordered,
+        )
+
+    def _common_ends(self, a: list[object], b: list[object]) -> tuple[int, int]:
+        same, most = self._same, min(len(a), len(b))
+        start = 0
+        while start < most and same(a[start], b[start]):
+            start += 1
+        end = 0
+        while end < most - start and same(a[-1 - end], b[-1 - end]):
+            end += 1
+        self._budget.spend(start + end)
+        return start, end
+
+    def _middle(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
+        if not a or not b:
+            return Alignment(missing=list(range(len(a))), added=list(range(len(b))))
+        if len(a) == len(b) == 1:
+            return Alignment(pairs=[(0, 0)])
+        if _swaps(a, b):  # so that the two directions of a comparison align alike
+            other = self._ordered(b, a, marks, key)
+            return Alignment([(i, j) for j, i in other.pairs], other.added, other.missing, reordered=other.reordered)
+        return self._ordered(a, b, marks, key)
+
+    def _ordered(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
+        rest = _Rest(len(a), len(b))
+        left, right = tokens(a, marks, self._budget), tokens(b, marks, self._budget)
+        if Counter(left) != Counter(right):
+            rest.take(common(left, right, self._budget))
+        rest.take(_equal(left, right, rest.open_a(), rest.open_b()))
+        self._by_members(a, b, rest, key)
+        reordered = not rest.rises()
+        if rest.open_a() and rest.open_b():
+            fixed = rising(sorted(rest.pairs), self._budget)
+            for run_a, run_b in rest.runs(fixed):
+                rest.take(self._by_likeness(a, b, run_a, run_b))
+            rest.take(zip(rest.open_a(), rest.open_b(), strict=False))
+        return Alignment(
+            pairs=[(i, j) for i, j in rest.pairs if not self._same(a[i], b[j])],
+            missing=rest.open_a(),
+            added=rest.open_b(),
+            reordered=reordered,
+        )
+
+    def _by_members(self, a: list[object], b: list[object], rest: _Rest, key: str | None) -> None:
+        """Pair objects by what identifies them, or by the members whose values are found again."""
+        open_a, open_b = rest.open_a(), rest.open_b()
+        if len(open_a) < 1 or len(open_b) < 1 or (key is None and len(open_a) == len(open_b) == 1):
+            return
+        left = {i: element for i in open_a if isinstance(element := a[i], dict)}
+        right = {j: element for j in open_b if isinstance(element := b[j], dict)}
+        names = self._telling(list(left.values()), list(right.values()), key)
+        if not names:
+            return
+        made_a = [self._projected(each, names) for each in left.values()]
+        made_b = [self._projected(each, names) for each in right.values()]
+        at_a, at_b = list(left), list(right)
+        rest.take((at_a[i], at_b[j]) for i, j in common(made_a, made_b, self._budget))
+        if len(names) == 1:
+            taken_a, taken_b = rest.taken()
+            free_a = [n for n, i in enumerate(at_a) if i not in taken_a]
+            free_b = [m for m, j in enumerate(at_b) if j not in taken_b]
+            rest.take((at_a[n], at_b[m]) for n, m in _equal(made_a, made_b, free_a, free_b))
+
+    def _telling(self, left: Sequence[dict[str, object]], right: Sequence[dict[str, object]], key: str | None) -> tuple[str, ...]:
+        """The member that identifies elements, or else those whose values mostly stand on both sides."""
+        if not left or not right:
+            return ()
+        if key is not None:
+            return (key,)
+        found: list[str] = []
+        for name in left[0]:
+            count_a, count_b = self._values(left, name), self._values(right, name)
+            shared = sum((count_a & count_b).values())
+            if shared < _ENOUGH * min(len(left), len(right)) or shared == 0:
+                continue
+            if name.lower() in _IDENTIFIERS and len(count_a) == len(left) and len(count_b) == len(right):
+                return (name,)
+            found.append(name)
+        return tuple(found)
+
+    def _values(self, elements: Sequence[dict[str, object]], name: str) -> Counter[int]:
+        return Counter(token(each[name], None, self._budget) for each in elements if name in each)
+
+    def _projected(self, element: dict[str, object], names: tuple[str, ...]) -> tuple[int | None, ...]:
+        return tuple(token(element[name], None, self._budget) if name in element else None for name in names)
+
+    def _by_likeness(self, a: list[object], b: list[object], run_a: Sequence[int], run_b: Sequence[int]) -> Iterable[tuple[int, int]]:
+        if len(run_a) == len(run_b) or len(run_a) * len(run_b) > _MOST_CELLS:
+            return zip(run_a, run_b, strict=False)
+        likeness = [[self._likeness(a[i], b[j]) for j in run_b] for i in run_a]
+        return [(run_a[n], run_b[m]) for n, m in _best_path(likeness)]
+
+    def _likeness(self, one: object, other: object) -> float:
+        self._budget.spend()
+        if type(one) is not type(other):
+            return 0.001
+        if isinstance(one, dict) and isinstance(other, dict):
+            shared = one.keys() & other.keys()
+            self._budget.spend(len(shared))
+            alike = sum(1 for name in shared if self._same(one[name], other[name]))
+            return 0.01 + (alike + 0.1 * len(shared)) / (1 + max(len(one), len(other)))
+        return 0.01
+
+
+class _Rest:
+    """What has been paired, and what has not."""
+
+    def __init__(self, length_a: int, length_b: int) -> None:
+        self.pairs: Pairs = []
+        self._taken_a = bytearray(length_a)
+        self._taken_b = bytearray(length_b)
+
+    def take(self, pairs: Iterable[tuple[int, int]]) -> None:
+        for i, j in pairs:
+            if not (self._taken_a[i] or self._taken_b[j]):
+                self._taken_a[i] = self._taken_b[j] = 1
+                self.pairs.append((i, j))
+
+    def rises(self) -> bool:
+        """Whether what was paired stands in the same order on both sides."""
+        before = -1
+        for _, j in sorted(self.pairs):
+            if j < before:
+                return False
+            before = j
+        return True
+
+    def taken(self) -> tuple[set[int], set[int]]:
+        return {i for i, is_taken in enumerate(self._taken_a) if is_taken}, {j for j, is_taken in enumerate(self._taken_b) if is_taken}
+
+    def open_a(self) -> list[int]:
+        return [i for i, is_taken in enumerate(self._taken_a) if not is_taken]
+
+    def open_b(self) -> list[int]:
+        return [j for j, is_taken in enumerate(self._taken_b) if not is_taken]
+
+    def runs(self, fixed: Pairs) -> list[tuple[list[int], list[int]]]:
+        """What is open between one fixed pair and the next, on either side."""
+        runs = []
+        here, there = 0, 0
+        for i, j in [*fixed, (len(self._taken_a), len(self._taken_b))]:
+            left = [n for n in range(here, i) if not self._taken_a[n]]
+            right = [m for m in range(there, j) if not self._taken_b[m]]
+            if left and right:
+                runs.append((left, right))
+            here, there = i + 1, j + 1
+        return runs
+
+
+def _equal(left: Sequence[object], right: Sequence[object], open_a: Iterable[int], open_b: Iterable[int]) -> Pairs:
+    """Pairs of equal tokens, wherever they stand."""
+    places: defaultdict[object, list[int]] = defaultdict(list)
+    for j in open_b:
+        places[right[j]].append(j)
+    for waiting in places.values():
+        waiting.reverse()
+    return [(i, places[left[i]].pop()) for i in open_a if places.get(left[i])]
+
+
+def _best_path(likeness: list[list[float]]) -> Pairs:
+    """The rising pairs with the greatest sum."""
+    rows, columns = len(likeness), len(likeness[0])
+    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        for j in range(columns - 1, -1, -1):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + likeness[i][j])
+    pairs: Pairs = []
+    i = j = 0
+    while i < rows and j < columns:
+        if best[i][j] == best[i + 1][j + 1] + likeness[i][j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _swaps(a: list[object], b: list[object]) -> bool:
+    if len(a) != len(b):
+        return len(a) > len(b)
+    for one, other in zip(a[:8], b[:8], strict=True):
+        left, right = _sketch(one), _sketch(other)
+        if left != right:
+            return left > right
+    return False
+
+
+def _sketch(value: object) -> str:
+    if isinstance(value, dict):
+        return "object " + " ".join(
+            f"{name} {_sketch(member)}" for name, member in sorted(value.items())[:8] if not isinstance(member, (dict, list))
+        )
+    if isinstance(value, list):
+        return f"array {len(value)}"
+    return f"{type(value).__name__} {str(value)[:64]}"
