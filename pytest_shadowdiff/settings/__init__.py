@@ -47,7 +47,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The service in a cluster, and how a run may touch it."""
+    """The service in a cluster, and how a run may touch it.
+
+    Attributes:
+        image: of the Envoy pods that a mirror makes.
+        pull_secret: name of the Secret by which that image is pulled.
+        start_seconds: how long a pod of ours may take until it is ready.
+        wait_seconds: how long a run waits for another one that holds the service.
+    """
 
     name: str
     namespace: str = "default"
@@ -58,6 +65,10 @@ class Service:
     host: str | None = None
     ephemeral_image: str | None = None
     lease_seconds: float = 60.0
+    image: str = "envoyproxy/envoy:v1.40.0"
+    pull_secret: str | None = None
+    start_seconds: float = 120.0
+    wait_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
