@@ -1,8 +1,10 @@
-"""Paths of differences, as people read and write them."""
+"""Paths and reasons in general: what is the same at many pairs counts as one."""
 
 from __future__ import annotations
 
 import re
+
+from pytest_shadowdiff.model import Pair
 
 _POSITION = re.compile(r"\[\d+\]")
 
@@ -10,3 +12,15 @@ _POSITION = re.compile(r"\[\d+\]")
 def place(path: str) -> str:
     """A path with its positions in lists generalised: `$.items[3].price` -> `$.items[*].price`."""
     return _POSITION.sub("[*]", path)
+
+
+def general(reason: str, pair: Pair) -> str:
+    """A reason without the request that it speaks of, so that equal reasons count as one."""
+    path = pair.request.target.partition("?")[0]
+    for particular in (
+        f" for {pair.request.method} {path} (id {pair.id})",
+        f" to {pair.request.method} {path} (id {pair.id})",
+        f" (id {pair.id})",
+    ):
+        reason = reason.replace(particular, "")
+    return reason

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_shadowdiff.findings import Finding, Statistics
 from pytest_shadowdiff.model import Difference, Pair, Verdict
 from pytest_shadowdiff.redact import Redactor
-from pytest_shadowdiff.report.paths import place
+from pytest_shadowdiff.report.paths import general, place
 
 SAMPLES = 20
 """Pairs of each verdict that a summary names."""
@@ -190,18 +190,6 @@ class Summary:
             primary=primary if isinstance(primary, dict) else {},
             candidate=candidate if isinstance(candidate, dict) else {},
         )
-
-
-def general(reason: str, pair: Pair) -> str:
-    """A reason without the request that it speaks of, so that equal reasons count as one."""
-    path = pair.request.target.partition("?")[0]
-    for particular in (
-        f" for {pair.request.method} {path} (id {pair.id})",
-        f" to {pair.request.method} {path} (id {pair.id})",
-        f" (id {pair.id})",
-    ):
-        reason = reason.replace(particular, "")
-    return reason
 
 
 def _first(samples: list[Sample]) -> list[Sample]:

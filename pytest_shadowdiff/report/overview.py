@@ -1,0 +1,165 @@
+"""The summary at the end of a run: counts, endpoints, what differs, and what was not compared and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pytest_shadowdiff.model import Verdict
+from pytest_shadowdiff.report.paste import rule_lines
+from pytest_shadowdiff.report.summary import Endpoint, Summary
+from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, padded, visible
+
+Line = tuple[str, Mapping[str, bool]]
+"""A line, and its markup as pytest's terminal writer takes it."""
+
+_COLOURS = {
+    Verdict.DIFFERENT: {"red": True},
+    Verdict.INCOMPLETE: {"red": True},
+    Verdict.PARTIAL: {"yellow": True},
+    Verdict.SKIPPED: {"yellow": True},
+}
+_COLUMNS = (Verdict.DIFFERENT, Verdict.INCOMPLETE, Verdict.PARTIAL, Verdict.ACCEPTED, Verdict.NOISE, Verdict.SAME, Verdict.SKIPPED)
+_ROWS = 12
+
+
+def summary_lines(
+    summary: Summary,
+    *,
+    width: int = 80,
+    verbosity: int = 0,
+    mirror: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    written: Sequence[str] = (),
+) -> Iterator[Line]:
+    """The lines of a summary.
+
+    Args:
+        summary: the counts.
+        width: columns of the terminal.
+        verbosity: as pytest counts it.
+        mirror: what the mirror says of itself.
+        notes: what else makes the run fail, or is to be known.
+        written: a line for each report.
+    """
+    if verbosity >= 0:
+        yield from (_plain(visible(line)) for line in mirror)
+    yield _counts(summary)
+    if verbosity >= 0:
+        yield from _table(summary, width, verbosity)
+        yield from _differences(summary, width, verbosity)
+        yield from _reasons(summary, width, verbosity)
+    yield from _findings(summary, width)
+    yield from ((cut(visible(note), 10 * width), {"red": True}) for note in notes)
+    yield from (_plain(visible(line)) for line in written)
+
+
+def _plain(text: str) -> Line:
+    return text, {}
+
+
+def _counts(summary: Summary) -> Line:
+    parts = [
+        f"{summary.verdicts[verdict]} {verdict}" for verdict in _COLUMNS if summary.verdicts[verdict] and verdict is not Verdict.SKIPPED
+    ]
+    pairs = f"{summary.pairs} pair" if summary.pairs == 1 else f"{summary.pairs} pairs"
+    skipped = summary.verdicts[Verdict.SKIPPED]
+    text = pairs + (f": {', '.join(parts)}" if parts else "") + (f"; {skipped} skipped, not compared" if skipped else "")
+    bad = summary.verdicts[Verdict.DIFFERENT] or summary.verdicts[Verdict.INCOMPLETE]
+    return text, {"bold": True, ("red" if bad or not summary.pairs else "green"): True}
+
+
+def _table(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
+    """A row an endpoint: those that need looking at first."""
+    shown = [verdict for verdict in _COLUMNS if any(endpoint.verdicts[verdict] for endpoint in summary.endpoints.values())]
+    if not summary.endpoints:
+        return
+    ranked = sorted(summary.endpoints.items(), key=lambda item: (*(-item[1].verdicts[verdict] for verdict in _COLUMNS[:3]), item[0]))
+    rows = ranked if verbosity > 0 else ranked[:_ROWS]
+    widths = [max(len(verdict), 5) for verdict in shown]
+    times = [_times(summary, name) for name, _ in rows]
+    timed = max(map(len, times), default=0)
+    room = max(12, width - 2 - sum(each + 2 for each in widths) - (timed + 2 if timed else 0))
+    names = [cut_middle(visible(name), room) for name, _ in rows]
+    room = max(map(columns, [*names, "endpoint"]))
+    heads = "".join(f"  {verdict:>{each}}" for verdict, each in zip(shown, widths, strict=True))
+    yield f"  {padded('endpoint', room)}{heads}" + (f"  {'p50':>{timed}}" if timed else ""), {"light": True}
+    for name, (_, endpoint), time in zip(names, rows, times, strict=True):
+        cells = "".join(f"  {endpoint.verdicts[verdict] or '-':>{each}}" for verdict, each in zip(shown, widths, strict=True))
+        yield f"  {padded(name, room)}{cells}" + (f"  {time:>{timed}}" if time else ""), _colour(endpoint)
+    if len(ranked) > len(rows):
+        yield f"  and {len(ranked) - len(rows)} more endpoints (-v shows all)", {"light": True}
+
+
+def _colour(endpoint: Endpoint) -> Mapping[str, bool]:
+    return next((_COLOURS[verdict] for verdict in _COLUMNS if verdict in _COLOURS and endpoint.verdicts[verdict]), {})
+
+
+def _times(summary: Summary, name: str) -> str:
+    """Half of the answers took no longer than this: the primary's → the candidate's."""
+    latency = summary.latency(name)
+    one, other = (latency.get(side, {}).get("p50") for side in ("primary", "candidate"))
+    return f"{_duration(one)} → {_duration(other)}" if one is not None and other is not None else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004
+
+
+def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
+    for name, endpoint in sorted(summary.endpoints.items()):
+        places = [(key, field) for key, field in sorted(endpoint.fields.items()) if field.count > field.control_count]
+        count = endpoint.verdicts[Verdict.DIFFERENT]
+        if not count or not places:
+            continue
+        yield _plain("")
+        yield f"{visible(name)}: {count} of {endpoint.pairs} pairs differ", {"red": True, "bold": True}
+        shown = places if verbosity > 0 else places[:_ROWS]
+        room = min(max(columns(visible(path)) for (path, _), _ in shown), max(20, width - 30))
+        for (path, kind), field in shown:
+            yield _plain(f"  {padded(cut_middle(visible(path), room), room)}  {kind:<14}  {field.count - field.control_count}")
+        if len(places) > len(shown):
+            yield _plain(f"  and {len(places) - len(shown)} more places (-v shows all)")
+        rule = rule_lines(name, (key for key, _ in shown))
+        if rule:
+            yield _plain("  if that means nothing:")
+        yield from (_plain(f"    {line}") for line in rule)
+
+
+def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
+    titles = {Verdict.INCOMPLETE: "No verdict was possible", Verdict.SKIPPED: "Not compared, on purpose"}
+    for verdict, title in titles.items():
+        reasons = summary.reasons.get(verdict)
+        if not reasons:
+            continue
+        yield _plain("")
+        yield f"{title}:", _COLOURS[verdict]
+        listed = reasons.most_common(None if verbosity > 0 else _ROWS)
+        yield from _counted(listed, width)
+        if len(listed) < len(reasons):
+            yield _plain(f"  and {len(reasons) - len(listed)} more reasons (-v shows all)")
+    if summary.not_seen:
+        parts = ", ".join(f"{part} of {count}" for part, count in sorted(summary.not_seen.items()))
+        yield _plain("")
+        yield f"The tap cannot show everything; not seen: {parts} pairs.", {"yellow": True}
+
+
+def _counted(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
+    listed = list(items)
+    digits = max(len(str(count)) for _, count in listed)
+    for reason, count in listed:
+        lead = f"  {count:>{digits}} x "
+        for line in broken(visible(reason), max(20, width - len(lead))):
+            yield _plain(lead + line)
+            lead = " " * len(lead)
+
+
+def _findings(summary: Summary, width: int) -> Iterator[Line]:
+    findings = summary.findings()
+    if findings:
+        yield _plain("")
+        yield "What only many pairs show:", {"red": True}
+    for finding in findings:
+        lead = "  "
+        for line in broken(visible(f"{finding.endpoint} {finding.path}: {finding.what} (p = {finding.p:.2g})"), max(20, width - 4)):
+            yield _plain(lead + line)
+            lead = "    "
