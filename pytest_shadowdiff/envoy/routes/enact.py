@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_shadowdiff.envoy import marks
 from pytest_shadowdiff.envoy.routes import translate
 from pytest_shadowdiff.envoy.routes.explain import explain
 from pytest_shadowdiff.envoy.routes.model import Forward, Route, RouteTable
 from pytest_shadowdiff.envoy.routes.targets import Cast, Targets, cast
-from pytest_shadowdiff.model import Role
 
 Json = dict[str, Any]
 
 LOG_FORMAT: Mapping[str, str] = {
-    "id": "%REQ(X-SHADOWDIFF-ID)%",
+    "id": f"%REQ({marks.ID})%",
+    "run": f"%REQ({marks.RUN})%",
+    "method": "%REQ(:METHOD)%",
+    "target": "%REQ(:PATH)%",
+    "started": "%START_TIME(%s.%6f)%",
     "route": "%ROUTE_NAME%",
     "details": "%RESPONSE_CODE_DETAILS%",
     "cluster": "%UPSTREAM_CLUSTER_RAW%",
@@ -31,6 +35,9 @@ _OWN_ANSWERS = {
     "fault_filter_abort": "the route aborted it on purpose (fault)",
     "route_not_found": "no rule of the route matches",
 }
+
+
+_BEFORE_ROUTES = frozenset({"route_not_found"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +60,42 @@ class Enacted:
     Attributes:
         routes: its routes, in the order in which they are tried; their clusters are the sides.
         filters: the HTTP filters that have to stand before the router of the listener with the routes.
-        entry_clusters: what is to be laid over the settings of the clusters that the routes lead to, by side.
-        version_clusters: the same for the clusters that are the versions.
+        clusters: what is to be laid over the settings of clusters, by their names.
     """
 
     table: RouteTable
     cast: Cast
     routes: Sequence[Json]
     filters: Sequence[Json]
-    entry_clusters: Mapping[Role, Json]
-    version_clusters: Mapping[Role, Json]
+    clusters: Mapping[str, Json]
     _by_name: Mapping[str, tuple[Route, bool]] = field(repr=False)
 
     def explain(self) -> Sequence[str]:
         """Lines for the summary."""
         return explain(self.table, self.cast.absent)
 
-    def outcome(self, entry: Mapping[str, object]) -> Outcome:
-        """What became of a request.
+    def outcome(self, entry: Mapping[str, object]) -> Outcome | None:
+        """What became of a request; None where it did not take these routes (a probe, a control, what is asked again).
 
         Args:
             entry: its line in the access log, written in `LOG_FORMAT`.
         """
         details = str(entry.get("details") or "")
         name = str(entry.get("route") or "")
+        if not name and details not in _BEFORE_ROUTES:
+            return None
         if details != _BY_VERSION:
             return _without_version(details, entry.get("status"))
-        role = entry.get("cluster")
-        route, copied = self._by_name.get(name, (None, False))
-        if route is None:
+        if name not in self._by_name:
             return Outcome(problem=f"the proxy's log names a route that is not ours: {name!r}")
-        if role == "candidate":
-            return Outcome(skipped=f"the route sent it to the candidate itself ({route.name})")
+        return Outcome(skipped=self._why_no_pair(*self._by_name[name], entry.get("cluster")))
+
+    def _why_no_pair(self, route: Route, copied: bool, cluster: object) -> str:  # noqa: FBT001 - a pair that a mapping holds
+        if cluster == "candidate":
+            return f"the route sent it to the candidate itself ({route.name})"
         if copied:
-            return Outcome()
-        if self._copies(route):
-            return Outcome(skipped=f"not in the sample of {route.name}")
-        return Outcome(skipped=f"{route.name} has no mirror to the candidate")
+            return ""
+        return f"not in the sample of {route.name}" if self._copies(route) else f"{route.name} has no mirror to the candidate"
 
     def _copies(self, route: Route) -> bool:
         mirrors = route.action.mirrors if isinstance(route.action, Forward) else ()
@@ -118,8 +124,10 @@ def enact(table: RouteTable, targets: Targets) -> Enacted:
         cast=players,
         routes=translate.envoy_routes(table, players.roles),
         filters=translate.HTTP_FILTERS,
-        entry_clusters={role: translate.entry_settings(pool) for role, pool in pools.items()},
-        version_clusters={role: translate.version_settings(pool) for role, pool in pools.items()},
+        clusters={
+            **{role: translate.entry_settings(pool) for role, pool in pools.items()},
+            **{f"version-{role}": translate.version_settings(pool) for role, pool in pools.items()},
+        },
         _by_name=by_name,
     )
 
