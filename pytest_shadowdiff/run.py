@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_shadowdiff import mirror, rules, tap, targets
+from pytest_shadowdiff.backends import Mirror, MirrorPlan, TapPlan
 from pytest_shadowdiff.endpoints import Endpoints
 from pytest_shadowdiff.errors import MirrorError, SetupError
 from pytest_shadowdiff.judge import judge
 from pytest_shadowdiff.judging import Judging, Way
-from pytest_shadowdiff.model import Judgement, Pair, Request, Response, Role, Rule, Upstream, Verdict
+from pytest_shadowdiff.model import Judgement, Pair, Point, Request, Response, Role, Rule, Upstream, Verdict
 from pytest_shadowdiff.noise import Evidence
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.relay import Relay
@@ -121,7 +122,7 @@ class Run:
         self._endpoints = Endpoints(settings.rules, settings.endpoints)
         self._evidence = Evidence()
         self._judging: Judging | None = None
-        self._mirror: mirror.Mirror | None = None
+        self._mirror: Mirror | None = None
 
     @property
     def versions(self) -> Mapping[str, Version]:
@@ -153,7 +154,7 @@ class Run:
     def _start(self) -> None:
         settings = self.settings
         upstreams = self._start_targets()
-        plan = mirror.MirrorPlan(
+        plan = MirrorPlan(
             settings,
             self.id,
             self.directory,
@@ -196,8 +197,10 @@ class Run:
 
     def _watch(self) -> None:
         settings = self.settings
-        points = {role: tap.Point(role=role, name=role, log=one.log, port=one.upstream.port) for role, one in self._started.items()}
-        self._tap = tap.create(str(settings.tap), tap.TapPlan(settings, self.id, self.directory, points))
+        points = {role: Point(role=role, name=role, log=one.log, port=one.upstream.port) for role, one in self._started.items()}
+        if self._mirror is not None:
+            points = dict(self._mirror.points(points))
+        self._tap = tap.create(str(settings.tap), TapPlan(settings, self.id, self.directory, points))
         self._ends.callback(self._tap.stop)
         self._tap.start()
         way = Way(

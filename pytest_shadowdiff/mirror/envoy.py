@@ -12,7 +12,7 @@ from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.process import Process
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.errors import MirrorError
-from pytest_shadowdiff.mirror import MirrorPlan
+from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
 

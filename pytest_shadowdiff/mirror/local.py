@@ -10,7 +10,8 @@ from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.relay import Routing
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.mirror import MirrorPlan
+    from pytest_shadowdiff.backends import MirrorPlan
+    from pytest_shadowdiff.model import Point, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class LocalMirror:
         return Routing(
             primary=plan.primary, copy=plan.candidate, ask_primary=plan.primary, ask_candidate=plan.candidate, control=plan.control
         )
+
+    def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
+        """What is known already: the relay needs no other place to look."""
+        return known
 
     def describe(self) -> Sequence[str]:
         """What goes where."""

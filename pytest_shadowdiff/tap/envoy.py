@@ -11,7 +11,7 @@ from pytest_shadowdiff.envoy.watch import Place, Watch, grouped
 from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.model import Role
 from pytest_shadowdiff.spool import Gap, Seen, Writer
-from pytest_shadowdiff.tap import TapPlan
+from pytest_shadowdiff.backends import TapPlan
 
 
 class EnvoyTap:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.tap import TapPlan
+    from pytest_shadowdiff.backends import TapPlan
 
 
 @dataclass(frozen=True, slots=True)
