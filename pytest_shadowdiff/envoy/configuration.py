@@ -180,6 +180,7 @@ _UNTOUCHED: Json = {
     "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
     "stream_idle_timeout": "0s",
     "request_timeout": "0s",
+    "delayed_close_timeout": "0s",
     "internal_address_config": {"cidr_ranges": []},
 }
 

@@ -28,6 +28,7 @@ class Watch(NamedTuple):
 
 TAPS: Mapping[str, Watch] = {
     "proxy": Watch("pytest_shadowdiff.tap.proxy"),
+    "envoy": Watch("pytest_shadowdiff.tap.envoy"),
 }
 
 
