@@ -6,10 +6,10 @@ import re
 import shlex
 
 from pytest_shadowdiff.model import Request
+from pytest_shadowdiff.report.text import unseen, visible
 
 _LEFT_TO_CURL = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent", "expect", "te"})
 _LONGEST_BODY = 2000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _GLOB = re.compile(r"[\[\]{}]")
 
 
@@ -51,13 +51,13 @@ def _body(body: bytes) -> tuple[str, ...]:
 
 
 def quoted(text: str) -> str:
-    """One word for a shell; what no terminal should see is written as bash, zsh and dash's successors read it (`$'…'`)."""
-    if not _CONTROL.search(text):
+    """One word for a shell; what no terminal should see is written as bash and zsh read it (`$'…'`)."""
+    if visible(text) == text:
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return "$'" + _CONTROL.sub(lambda found: _escape(found[0]), escaped) + "'"
+    return "$'" + "".join(_escape(character) if unseen(character) else character for character in escaped) + "'"
 
 
 def _escape(character: str) -> str:
     short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
-    return short or "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    return short or "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))

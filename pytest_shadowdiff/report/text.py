@@ -20,7 +20,12 @@ def visible(text: str) -> str:
     """The text with every character that controls, hides or is not assigned written as an escape."""
     if _PLAIN.fullmatch(text):
         return text
-    return "".join(_escaped(character) if unicodedata.category(character) in _UNSEEN else character for character in text)
+    return "".join(_escaped(character) if unseen(character) else character for character in text)
+
+
+def unseen(character: str) -> bool:
+    """Whether a character controls, hides, or is not assigned."""
+    return unicodedata.category(character) in _UNSEEN
 
 
 def _escaped(character: str) -> str:
