@@ -1,0 +1,97 @@
+"""Each example as a user runs it: the commands of its README, in its folder, with the exit statuses that stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.+)\n(?:exit status (\d+)\n)?", re.MULTILINE)
+INSTALL = "python -m pip install"
+
+pytestmark = [pytest.mark.once, pytest.mark.timeout(900)]
+
+
+def run(example: Path, command: str) -> subprocess.CompletedProcess[str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SHADOWDIFF_"))}
+    environment = {**ours, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}"}
+    words = ["sh", "-c", command]
+    return subprocess.run(words, cwd=example, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def judged(example: Path, command: str, tmp_path: Path) -> dict[str, tuple[str, list[str]]]:
+    """By test: the verdict of its last pair, and the paths that differ."""
+    report = tmp_path / "report.json"
+    done = run(example, f"{command} --shadow-report=json:{report}")
+    assert report.exists(), done.stdout + done.stderr
+    return {
+        pair["test"].partition("::")[2]: (pair["verdict"], sorted({difference["path"] for difference in pair["differences"]}))
+        for pair in json.loads(report.read_text(encoding="utf-8"))["pairs"]
+    }
+
+
+def commands() -> Iterator[tuple[str, str, int]]:
+    for readme in sorted(EXAMPLES.glob("0[1-4]-*/README.md")):
+        for block in CONSOLE.findall(readme.read_text(encoding="utf-8")):
+            for command, status in COMMAND.findall(block):
+                if not command.startswith(INSTALL):
+                    yield readme.parent.name, command, int(status or 0)
+
+
+@pytest.mark.parametrize("example,command,status", list(commands()))
+def test_the_commands_of_its_readme_end_as_it_says(example: str, command: str, status: int) -> None:
+    done = run(EXAMPLES / example, command)
+    assert done.returncode == status, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("example", sorted(folder.name for folder in EXAMPLES.glob("0[1-4]-*")))
+def test_it_is_a_project_of_its_own(example: str) -> None:
+    folder = EXAMPLES / example
+    assert (folder / "pyproject.toml").exists()
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (folder / link).exists(), link
+
+
+def test_the_quickstart_shows_what_the_release_changed_and_nothing_else(tmp_path: Path) -> None:
+    example = EXAMPLES / "01-quickstart"
+    assert run(example, "python run.py").returncode == 0, "it sets the two releases up"
+    shown = judged(example, "python -m pytest -q --shadow-target=v2", tmp_path)
+    changed = {test: paths for test, (verdict, paths) in shown.items() if verdict == "different"}
+    assert sorted(changed) == ["test_login_is_asked_for", "test_redirect", "test_sample_document"]
+    assert changed["test_sample_document"][-1] == "status"
+    assert "header:location" in [path.lower() for path in changed["test_redirect"]]
+    assert [path.lower() for path in changed["test_login_is_asked_for"]] == ["header:www-authenticate"]
+    assert {test: verdict for test, (verdict, _) in shown.items() if test not in changed} == {
+        "test_headers": "same",
+        "test_arguments": "same",
+        "test_uuid": "noise",
+        "test_compressed": "same",
+        "test_teapot": "same",
+    }
+
+
+def test_the_quickstart_with_one_release_on_both_sides_is_clean(tmp_path: Path) -> None:
+    example = EXAMPLES / "01-quickstart"
+    assert run(example, "python run.py").returncode == 0, "it sets the two releases up"
+    shown = judged(example, "python -m pytest -q --shadow-target=v1", tmp_path)
+    assert {verdict for verdict, _ in shown.values()} == {"same", "noise"}
+
+
+def test_the_own_services_regression_is_found_and_its_fix_is_clean(tmp_path: Path) -> None:
+    example = EXAMPLES / "02-own-service"
+    shown = judged(example, "pytest -q --shadow-target=v2", tmp_path)
+    assert shown["test_an_order_says_what_it_costs[7]"] == ("different", ["$.total"])
+    assert [test for test, (verdict, _) in shown.items() if verdict == "different"] == ["test_an_order_says_what_it_costs[7]"]
+    assert shown["test_an_order_can_be_placed"][0] == "skipped"
+    mended = judged(example, "pytest -q --shadow-target=v2-fixed --shadow-allow-unsafe", tmp_path)
+    assert not {verdict for verdict, _ in mended.values()} & {"different", "incomplete", "skipped"}
