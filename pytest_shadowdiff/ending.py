@@ -85,8 +85,6 @@ def add_up(parts: Sequence[Part]) -> Result:
 
 def _part(session: Session) -> Part:
     total = add_up([Part(summary=run.summary.to_dict(), lines=list(run.lines)) for run in session.runs])
-    for run in session.runs:
-        run.verdicts.flush()
     records = [str(run.verdicts.records) for run in session.runs if session.settings.reports]
     return Part(session.asked, total.summary.to_dict(), records, total.lines)
 

@@ -19,12 +19,16 @@ else:
 class DifferenceFailedError(_FailError, ShadowDifference):
     """The candidate means something else: the test fails as by `pytest.fail`, without a traceback of ours."""
 
+    __module__, __qualname__ = "builtins", "ShadowDifference"  # as people read it in the list of failures
+
     def __init__(self, text: str, *, pytrace: bool = False) -> None:
         super().__init__(text, pytrace=pytrace)
 
 
 class NoVerdictError(_FailError, ShadowError):
     """A pair of the test has no verdict, so the test has none: raised at teardown, it makes an ERROR."""
+
+    __module__, __qualname__ = "builtins", "NoVerdict"
 
     def __init__(self, text: str) -> None:
         super().__init__(text, pytrace=False)

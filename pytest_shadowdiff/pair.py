@@ -39,7 +39,8 @@ class _Owed:
             return True
         if self.asked:
             return ("control", self.asked) in self.seen and ("candidate", self.asked) in self.seen
-        return all((role, 0) in self.seen for role in self.opened.owed)
+        # A request of which nothing is owed is one that will be named as skipped.
+        return bool(self.opened.owed) and all((role, 0) in self.seen for role in self.opened.owed)
 
 
 class Pairer:

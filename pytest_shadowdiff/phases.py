@@ -67,7 +67,6 @@ class Phases:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """A difference fails the test in its call phase; a failure of its own stays what it is."""
-        __tracebackhide__ = True
         try:
             result = yield
         except pytest.skip.Exception:
@@ -82,7 +81,6 @@ class Phases:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """What is still to be said of a test is an error at its teardown."""
-        __tracebackhide__ = True
         try:
             result = yield
         except BaseException:

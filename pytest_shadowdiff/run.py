@@ -53,6 +53,7 @@ class Version:
     """A version as people may be told of it.
 
     Attributes:
+        name: the target's, or the role of one that has no name but a URL.
         url: where it is reached, without a trailing slash; None where nobody here can reach it.
     """
 
@@ -132,7 +133,9 @@ class Run:
 
     def _version(self, role: str, target: Target) -> Version:
         started = next((one for known, one in self._started.items() if known == role), None)
-        return Version(self.redactor.text(target.name), self.redactor.text(_url(started.upstream)) if started else None)
+        url = _url(started.upstream) if started else None
+        name = role if target.name == target.url else target.name
+        return Version(self.redactor.text(name), self.redactor.text(url) if url else None)
 
     @property
     def alive(self) -> bool:

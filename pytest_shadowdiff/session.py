@@ -122,7 +122,6 @@ class Session:
         Raises:
             ShadowDifference: the candidate means something else, and the test did not fail by itself.
         """
-        __tracebackhide__ = True
         state = item.stash[STATE]
         entry = state.entry
         if entry is None or not self.compares:
@@ -151,7 +150,6 @@ class Session:
             ShadowDifference: requests of the teardown were answered otherwise.
             NoVerdictError: a pair has no verdict, and the test did not fail by itself.
         """
-        __tracebackhide__ = True
         state = item.stash[STATE]
         entry = state.entry
         if entry is None:
@@ -182,8 +180,8 @@ class Session:
             primary_url=versions["primary"].url,
             candidate_url=versions["candidate"].url,
         )
-        pairs = [shown(pair, entry.run.redactor).pair for pair in entry.pairs if pair.verdict is verdict]
-        return terminal.failure(pairs, view)
+        pairs = sorted((pair for pair in entry.pairs if pair.verdict is verdict), key=lambda pair: pair.id)
+        return terminal.failure([shown(pair, entry.run.redactor).pair for pair in pairs], view)
 
     def stop(self) -> None:
         """End everything that was started."""

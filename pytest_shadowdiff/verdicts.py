@@ -75,11 +75,6 @@ class Verdicts:
             pair: Pair = pickle.load(self._pairs)  # noqa: S301 - our own file, in a folder of mode 0700
             return pair
 
-    def flush(self) -> None:
-        """Everything added so far is in the file of records."""
-        if self._lines is not None:
-            self._lines.flush()
-
     def close(self) -> None:
         """No pair comes any more; records can still be read."""
         self._pairs.close()

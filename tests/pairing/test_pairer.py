@@ -97,6 +97,13 @@ def test_skipped_needs_no_answers() -> None:
     assert pair.candidate is None
 
 
+def test_of_a_skipped_request_nothing_is_owed() -> None:
+    pairer = Pairer(TIMEOUT)
+    assert feed(pairer, [opened(owed=())]) == []
+    (pair,) = feed(pairer, [Skipped("p", "a write")])
+    assert pair.skipped == "a write"
+
+
 def test_asking_again_owes_both_answers_once_more() -> None:
     pairer = Pairer(TIMEOUT)
     feed(pairer, [opened(), seen("primary"), seen("candidate")])

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from typing import Any
 
 import pytest
+
+
+def _break_off(handler: Any) -> Any:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    return 200, {}, b""
+
 
 GET_X = """
 def test_x(shadow):
@@ -70,7 +77,7 @@ def test_a_difference_beats_an_incomplete_pair(project: Any) -> None:
     project.v1.json("/x", {"n": 1})
     project.v2.json("/x", {"n": 2})
     project.v1.json("/y", {})
-    project.v2.route("/y", lambda handler: handler.connection.close() or (200, {}, b""))
+    project.v2.route("/y", _break_off)
     project.tests("def test_x(shadow):\n    shadow.get('/x')\n    shadow.get('/y')\n")
     report = project.report()
     project.result.assert_outcomes(failed=1)
