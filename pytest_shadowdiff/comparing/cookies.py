@@ -25,11 +25,15 @@ class Cookie:
     lives: float | None
 
     def shown(self) -> str:
-        """The cookie without its value, as it is told apart by its attributes."""
-        parts = [self.name, *(f"{name}={value}" if value else name for name, value in self.attributes)]
+        """The cookie as text, its attributes in one order."""
+        parts = [f"{self.name}={self.value}", *(f"{name}={value}" if value else name for name, value in self.attributes)]
         if self.lives is not None:
             parts.append(f"lives {self.lives:g} s")
         return "; ".join(parts)
+
+    def is_like(self, other: Cookie) -> bool:
+        """Whether a browser holds the same; how long is told to the second, and clocks are read one after the other."""
+        return self.value == other.value and self.attributes == other.attributes and _live_alike(self.lives, other.lives)
 
 
 def cookie(line: str, now: float | None) -> Cookie:
@@ -67,18 +71,13 @@ def _lives(max_age: str | None, expires: str | None, now: float | None) -> float
     return max(until - now, _LONG_AGO) if now is not None else until
 
 
-def differing(primary: Sequence[Cookie], candidate: Sequence[Cookie]) -> Iterator[tuple[str | None, str | None]]:
-    """The cookies that differ, as text: a value that changed, or attributes that did; None where one is not set at all."""
+def differing(primary: Sequence[Cookie], candidate: Sequence[Cookie]) -> Iterator[tuple[str, str | None, str | None]]:
+    """The cookies that differ: the name, and what each side sets, as text; None where one is not set at all."""
     left, right = _keyed(primary), _keyed(candidate)
     for key in [*left, *(key for key in right if key not in left)]:
         one, other = left.get(key), right.get(key)
-        if one is None or other is None:
-            yield _whole(one), _whole(other)
-            continue
-        if one.value != other.value:
-            yield f"{one.name}={one.value}", f"{other.name}={other.value}"
-        if one.attributes != other.attributes or not _live_alike(one.lives, other.lives):
-            yield one.shown(), other.shown()
+        if one is None or other is None or not one.is_like(other):
+            yield key[0], one.shown() if one is not None else None, other.shown() if other is not None else None
 
 
 def _keyed(cookies: Sequence[Cookie]) -> dict[tuple[str, int], Cookie]:
@@ -88,12 +87,6 @@ def _keyed(cookies: Sequence[Cookie]) -> dict[tuple[str, int], Cookie]:
         seen[each.name] = seen.get(each.name, -1) + 1
         keyed[each.name, seen[each.name]] = each
     return keyed
-
-
-def _whole(one: Cookie | None) -> str | None:
-    if one is None:
-        return None
-    return f"{one.name}={one.value}" + one.shown()[len(one.name) :]
 
 
 def _live_alike(one: float | None, other: float | None) -> bool:

@@ -95,10 +95,10 @@ def differences(primary: Answer, candidate: Answer, selection: Selection, *, exp
         one, other = values_of(primary.headers, name), values_of(candidate.headers, name)
         if one == other and name not in _DIGESTS:
             continue
-        for left, right in _differing(name, one, other, primary, candidate):
+        for path, left, right in _differing(name, one, other, primary, candidate):
             if left is not None and right is not None and explained(left, right):
                 continue
-            found.append(_found(name, left, right, selection))
+            found.append(_found(name, path, left, right, selection))
     return found
 
 
@@ -119,26 +119,28 @@ def _tested(name: str) -> bool:
     return name not in _OF_THE_CONNECTION and not _MADE_BY_MIRRORS.fullmatch(name)
 
 
-def _found(name: str, left: str | None, right: str | None, selection: Selection) -> Found:
-    path = f"header:{name}"
+def _found(name: str, path: str, left: str | None, right: str | None, selection: Selection) -> Found:
     decision = selection.named(path)
     rule = decision.rule if decision is not None and decision.action == "ignore" else None
     return Found(path, Kind.HEADER_CHANGED, left, right, name, rule)
 
 
-_Shown = tuple[str | None, str | None]
+_Shown = tuple[str, str | None, str | None]
 
 
 def _differing(name: str, one: list[str], other: list[str], primary: Answer, candidate: Answer) -> Iterator[_Shown]:
+    """Path and both values of what differs; a cookie has a path of its own."""
+    path = f"header:{name}"
     if name == "set-cookie":
-        yield from differing([cookie(line, primary.now()) for line in one], [cookie(line, candidate.now()) for line in other])
+        ours, theirs = ([cookie(line, side.now()) for line in lines] for lines, side in ((one, primary), (other, candidate)))
+        yield from ((f"{path}:{cookie_name}", left, right) for cookie_name, left, right in differing(ours, theirs))
     elif not one or not other:
-        yield ", ".join(one) if one else None, ", ".join(other) if other else None
+        yield path, ", ".join(one) if one else None, ", ".join(other) if other else None
     elif name in _DIGESTS:
         if one != other and not (_digest_holds(name, one, primary) and _digest_holds(name, other, candidate)):
-            yield ", ".join(one), ", ".join(other)
+            yield path, ", ".join(one), ", ".join(other)
     elif _meaning(name, one, primary) != _meaning(name, other, candidate) and not _times_alike(name, one, other, primary, candidate):
-        yield ", ".join(one), ", ".join(other)
+        yield path, ", ".join(one), ", ".join(other)
 
 
 def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # noqa: PLR0911 - one line a sort of header

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lxml.etree import XPath
 
 NAMED = ("status", "body")
-_HEADER = re.compile(r"header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER = re.compile(r"header:(?:set-cookie:\S+|[!#$%&'*+.^_`|~0-9A-Za-z-]+)")
 _LINE = re.compile(r"body:[1-9][0-9]*")
 _LONGEST = 4096
 _REPEATED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from math import isfinite
@@ -15,7 +14,6 @@ from pytest_shadowdiff.rules.paths import check
 _RULE_KEYS = ("endpoint", "ignore", "unordered", "tolerance")
 _UNORDERED_KEYS = ("path", "key")
 _BOUNDS = ("absolute", "relative", "seconds")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def rule_from(mapping: object, origin: str) -> Rule:

@@ -197,8 +197,10 @@ class Selection:
             self._named.setdefault(path.lower(), decision)
 
     def named(self, path: str) -> Decision | None:
-        """What is said of `status`, `header:NAME` or `body`."""
-        return self._named.get(path) or self._named.get(path.partition(":")[0] if path.startswith("body") else path)
+        """What is said of `status`, `body`, `body:LINE`, `header:NAME` or `header:set-cookie:COOKIE`; the whole names its parts."""
+        whole = "body" if path.startswith("body:") else "header:set-cookie" if path.startswith("header:set-cookie:") else path
+        said = [self._named[each] for each in {path.lower(), whole} if each in self._named]
+        return min(said, key=_order, default=None)
 
     def elements(self) -> Sequence[tuple[Decision, str]]:
         """The XPaths, for those who have a tree of elements."""
