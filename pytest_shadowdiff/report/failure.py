@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from pytest_shadowdiff.model import SAFE_METHODS, Difference, Exchange, Kind, Pair, Response, Verdict
 from pytest_shadowdiff.report.curl import curl
 from pytest_shadowdiff.report.paste import rule_lines
-from pytest_shadowdiff.report.paths import general, place
+from pytest_shadowdiff.report.paths import general, place, plainly
 from pytest_shadowdiff.report.text import as_json, broken, columns, cut, padded, side_by_side, visible
 
 _NOTHING = "(not there)"
 _INDENT = "    "
+_HINTS = {
+    " within ": "see whether it answers at all by the command below; --shadow-timeout=SECONDS gives it longer",
+    "max_body": "`max_body` in [tool.shadowdiff.limits] lets larger bodies through",
+    "max_ratio": "`max_ratio` in [tool.shadowdiff.limits] lets bodies inflate further",
+    "max_depth": "`max_depth` in [tool.shadowdiff.limits] lets documents nest deeper",
+    "max_compare_seconds": "`max_compare_seconds` in [tool.shadowdiff.limits] gives a comparison longer",
+}
+"""What to do next, by what a reason says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ def failure(pairs: Sequence[Pair], view: View | None = None) -> str:
         view: how it is shown.
     """
     view = view or View()
-    first, rest = _unlike(pairs, view.pairs)
+    first, rest = _unlike(sorted(pairs, key=lambda pair: pair.id), view.pairs)
     blocks: list[Iterable[str]] = [_pair(pair, view) for pair in first]
     if rest:
         blocks.append(_more(rest))
@@ -86,9 +94,10 @@ def _pair(pair: Pair, view: View) -> Iterator[str]:
         for difference in pair.differences[: view.differences]:
             yield cut(f"  {visible(difference.path)}: {_brief(difference)}", view.width)
     else:
+        reasons, _ = said_of(pair)
         for difference in pair.differences[: view.differences]:
             yield ""
-            yield from _difference(difference, view)
+            yield from _difference(difference, reasons.get(difference.path, ""), view)
     if len(pair.differences) > view.differences:
         yield f"  and {len(pair.differences) - view.differences} more differences (-v shows more)"
     if view.verbosity >= 0:
@@ -126,7 +135,21 @@ def _values(difference: Difference) -> tuple[str, str]:
     )
 
 
-def _difference(difference: Difference, view: View) -> Iterator[str]:
+def said_of(pair: Pair) -> tuple[dict[str, str], str]:
+    """What a judge said of each difference, by path, and what else it said of the pair."""
+    reasons: dict[str, str] = {}
+    rest: list[str] = []
+    paths = [difference.path for difference in pair.differences]
+    for part in pair.reason.split("; ") if pair.reason else ():
+        path = next((path for path in paths if part.startswith(f"{path}: ")), None)
+        if path is None:
+            rest.append(part)
+        else:
+            reasons[path] = part.removeprefix(f"{path}: ")
+    return reasons, "; ".join(rest)
+
+
+def _difference(difference: Difference, reason: str, view: View) -> Iterator[str]:
     yield f"  {visible(difference.path)}  {difference.kind}"
     label = max(columns(visible(view.primary)), columns(visible(view.candidate)))
     room = view.width - len(_INDENT) - label - 2
@@ -138,19 +161,18 @@ def _difference(difference: Difference, view: View) -> Iterator[str]:
     yield f"{_INDENT}{padded(visible(view.candidate), label)}  {other}"
     if pointer and _NOTHING not in (one, other):
         yield f"{_INDENT}{' ' * label}  {pointer}"
+    if reason:
+        yield from broken(visible(reason), max(20, view.width - len(_INDENT)), _INDENT)
 
 
 def _facts(pair: Pair, view: View) -> Iterator[str]:
     yield from _wrapped("equal:", _equal(pair), view.width)
-    yield from _wrapped("no noise:", _why(pair, view), view.width)
+    yield from _wrapped("asked:", _asked(pair, view), view.width)
 
 
 def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
     """A label and a text beside it, broken between words."""
-    lead, room = f"  {label:<11}", max(20, width - 13)
-    for word_line in broken(visible(text), room):
-        yield f"{lead}{word_line}"
-        lead = " " * len(lead)
+    return broken(visible(text), max(20, width - 13), f"  {label:<11}", " " * 13)
 
 
 def _equal(pair: Pair) -> str:
@@ -203,17 +225,23 @@ def _response(exchange: Exchange | None) -> Response | None:
     return exchange.response if exchange else None
 
 
-def _why(pair: Pair, view: View) -> str:
-    """Why the difference is not taken for noise, and how much was seen."""
+def _asked(pair: Pair, view: View) -> str:
+    """How much was seen, and so why the difference is not taken for noise."""
+    _, rest = said_of(pair)
+    more = f"; {rest}" if rest else ""
     asked = sum(repeat.control is not None and repeat.control.response is not None for repeat in pair.repeats)
-    asked = asked or (pair.control is not None and pair.control.response is not None)
-    said = f"; {pair.reason}" if pair.reason else ""
-    if asked:
-        times = "once" if asked == 1 else "twice" if asked == 2 else f"{asked} times"  # noqa: PLR2004
-        return f"{view.primary}, asked again {times}, answered alike wherever {view.candidate} differs{said}"
+    again = sum(repeat.candidate is not None and repeat.candidate.response is not None for repeat in pair.repeats)
+    if asked and again:
+        return f"{view.primary} {_times(asked)} more, {view.candidate} {_times(again)} more{more}"
+    if asked or (pair.control is not None and pair.control.response is not None):
+        return f"{view.primary} {_times(asked or 1)} more{more}"
     if pair.request.method.upper() not in SAFE_METHODS:
-        return f"no control: {pair.request.method} is not asked twice{said}"
-    return f"no control was asked, so it is not known whether {view.primary} agrees with itself{said}"
+        return f"no control: {pair.request.method} is not asked twice{more}"
+    return f"no control, so it is not known whether {view.primary} agrees with itself{more}"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _commands(pair: Pair, view: View) -> Iterator[str]:
@@ -287,9 +315,13 @@ def _incomplete(pair: Pair, view: View) -> Iterator[str]:
     yield f"{visible(pair.endpoint or pair.request.method)}: no verdict"
     yield ""
     yield f"  {_request(pair, view)}"
-    yield from _wrapped("why:", pair.reason or "nothing was seen of it", view.width)
+    reason = plainly(pair.reason) or "nothing was seen of it"
+    yield from _wrapped("why:", reason, view.width)
     for name, exchange in ((view.primary, pair.primary), (view.candidate, pair.candidate)):
         yield from _wrapped(f"{visible(name)}:", _seen(exchange), view.width)
+    hint = next((hint for sign, hint in _HINTS.items() if sign in reason), "")
+    if hint:
+        yield from _wrapped("next:", hint, view.width)
     if view.verbosity >= 0:
         yield ""
         yield from _commands(pair, view)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_shadowdiff.model import Verdict
 from pytest_shadowdiff.report.paste import rule_lines
+from pytest_shadowdiff.report.paths import plainly
 from pytest_shadowdiff.report.summary import Endpoint, Summary
 from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, padded, visible
 
@@ -112,7 +113,10 @@ def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]
         if not count or not places:
             continue
         yield _plain("")
-        yield f"{visible(name)}: {count} of {endpoint.pairs} pairs differ", {"red": True, "bold": True}
+        yield (
+            f"{visible(name)}: {count} of {endpoint.pairs} {'pair differs' if endpoint.pairs == 1 else 'pairs differ'}",
+            {"red": True, "bold": True},
+        )
         shown = places if verbosity > 0 else places[:_ROWS]
         room = min(max(columns(visible(path)) for (path, _), _ in shown), max(20, width - 30))
         for (path, kind), field in shown:
@@ -148,9 +152,7 @@ def _counted(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
     digits = max(len(str(count)) for _, count in listed)
     for reason, count in listed:
         lead = f"  {count:>{digits}} x "
-        for line in broken(visible(reason), max(20, width - len(lead))):
-            yield _plain(lead + line)
-            lead = " " * len(lead)
+        yield from map(_plain, broken(visible(plainly(reason)), max(20, width - len(lead)), lead, " " * len(lead)))
 
 
 def _findings(summary: Summary, width: int) -> Iterator[Line]:
@@ -159,7 +161,5 @@ def _findings(summary: Summary, width: int) -> Iterator[Line]:
         yield _plain("")
         yield "What only many pairs show:", {"red": True}
     for finding in findings:
-        lead = "  "
-        for line in broken(visible(f"{finding.endpoint} {finding.path}: {finding.what} (p = {finding.p:.2g})"), max(20, width - 4)):
-            yield _plain(lead + line)
-            lead = "    "
+        said = visible(f"{finding.endpoint} {finding.path}: {finding.what} (p = {finding.p:.2g})")
+        yield from map(_plain, broken(said, max(20, width - 4), "  ", "    "))

@@ -14,6 +14,12 @@ def place(path: str) -> str:
     return _POSITION.sub("[*]", path)
 
 
+def plainly(reason: str) -> str:
+    """A reason that does not say twice whose answer it speaks of."""
+    side, _, rest = reason.partition(": ")
+    return rest if side in ("primary", "candidate") and side in rest else reason
+
+
 def general(reason: str, pair: Pair) -> str:
     """A reason without the request that it speaks of, so that equal reasons count as one."""
     path = pair.request.target.partition("?")[0]

@@ -82,16 +82,21 @@ def as_json(value: object) -> str:
     return visible(json.dumps(plain_value(value), ensure_ascii=False))
 
 
-def broken(text: str, room: int) -> Iterator[str]:
-    """A text as lines of at most `room` columns, broken between words; a longer word stays whole."""
+def broken(text: str, room: int, lead: str = "", then: str | None = None) -> Iterator[str]:
+    """A text as lines of at most `room` columns, broken between words; a longer word stays whole.
+
+    Args:
+        lead: stands before the first line.
+        then: stands before the others; None for the same.
+    """
     line = ""
     for word in text.split(" "):
         if line and columns(line) + 1 + columns(word) > room:
-            yield line
-            line = word
+            yield lead + line
+            lead, line = lead if then is None else then, word
         else:
             line = f"{line} {word}" if line else word
-    yield line
+    yield lead + line
 
 
 def side_by_side(one: str, other: str, width: int) -> tuple[str, str, str]:

@@ -34,7 +34,18 @@ def test_a_difference_in_full(pair: MakePair) -> None:
     primary, candidate = ({"total": total, "items": [1, 2, 3]} for total in (12.5, "12.5"))
     one = pair(primary, candidate, TOTAL, request=Request("GET", "/orders/1?full=1", [("accept", "text/json"), ("host", "x")]))
     control = one.primary
-    text = failure([replace(one, id="7f3a", control=control, repeats=(Repeat(control, one.candidate),) * 7)], VIEW)
+    text = failure(
+        [
+            replace(
+                one,
+                id="7f3a",
+                reason="$.total: the same in each answer of the primary",
+                control=control,
+                repeats=(Repeat(control, one.candidate),) * 7,
+            )
+        ],
+        VIEW,
+    )
     assert (
         text
         == """\
@@ -45,9 +56,10 @@ GET /orders/{id}: v2 means something else than v1
   $.total  type_changed
     v1  12.5
     v2  "12.5"
+    the same in each answer of the primary
 
   equal:     status 200, 1 header, 3 of 4 values in the body
-  no noise:  v1, asked again 7 times, answered alike wherever v2 differs
+  asked:     v1 7 times more, v2 7 times more
 
   v1:
     curl -i 'http://127.0.0.1:8001/orders/1?full=1' -H 'accept: text/json'
@@ -114,10 +126,11 @@ def test_a_rule_names_places_but_not_all_elements(pair: MakePair) -> None:
 
 
 def test_an_incomplete_pair(pair: MakePair) -> None:
-    one = pair({"a": 1}, None, verdict=Verdict.INCOMPLETE, reason="No answer from the candidate for GET /orders/0 within 10 s")
+    one = pair({"a": 1}, None, verdict=Verdict.INCOMPLETE, reason="candidate: No answer from the candidate within 10 s")
     text = failure([replace(one, candidate=None)], VIEW)
     assert "GET /orders/{id}: no verdict" in text
-    assert "within 10 s" in text
+    assert "why:       No answer from the candidate within 10 s" in text
+    assert "--shadow-timeout" in text
     assert "v1:        status 200, 8 bytes after 0.010 s" in text
     assert "v2:        no answer was seen" in text
 

@@ -97,7 +97,7 @@ def test_the_lines(pair: MakePair, redactor: Redactor) -> None:
     assert "4 pairs: 1 different, 2 incomplete, 1 same; 1 skipped, not compared" in text
     assert "GET /orders/{id}: 1 of 3 pairs differ" in text
     assert 'ignore = ["$.total"]' in text
-    assert "2 x candidate: No answer from the candidate within 10 s; does its tap see any" in text
+    assert "2 x No answer from the candidate within 10 s; does its tap see any" in text
     assert "1 x PUT is not mirrored: no test permits it" in text
     assert max(map(len, text.splitlines())) <= 80
 
