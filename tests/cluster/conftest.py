@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_shadowdiff.cluster.connecting import Connection, connect
-from pytest_shadowdiff.cluster.objects import NAMESPACES, collection
+from pytest_shadowdiff.cluster import objects
+from pytest_shadowdiff.cluster.connecting import Connection, connect, ticks, until
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, NAMESPACES, PODS, SERVICES, Kind, Ref, collection
+from pytest_shadowdiff.cluster.workloads import is_ready
+
+IMAGE = "python:3.11-slim"
+DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
 
 
 @pytest.fixture
@@ -26,3 +34,59 @@ def namespace(connection: Connection) -> Iterator[str]:
     connection.call("POST", collection(NAMESPACES, None), body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     connection.call("DELETE", f"{collection(NAMESPACES, None)}/{name}", body={"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Two versions behind one Service of port 8000, whose pods listen on 8080."""
+
+    namespace: str
+    service: str = "shop"
+
+    def manifest(self, **service: object) -> str:
+        """A configuration of ours for them, in TOML."""
+        given = {"name": self.service, "namespace": self.namespace, "port": 8000, "lease_seconds": 5, **service}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in given.items()]
+        versions = [f"[targets.{version}]\nworkload = {{labels = {{version = '{version}'}}}}" for version in ("v1", "v2")]
+        return "\n".join(["[service]", *lines, *versions])
+
+
+def deployment(version: str, replicas: int, answer: str) -> dict[str, Any]:
+    labels = {"app": "shop", "version": version}
+    container = {
+        "name": "shop",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-u", "/app/app.py"],
+        "env": [{"name": "ANSWER", "value": answer}, {"name": "VERSION", "value": version}],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 2}}},
+        "volumeMounts": [{"name": "app", "mountPath": "/app"}],
+    }
+    pod = {"terminationGracePeriodSeconds": 4, "containers": [container], "volumes": [{"name": "app", "configMap": {"name": "app"}}]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    return {"spec": spec}
+
+
+def deploy(connection: Connection, namespace: str, versions: Mapping[str, str], replicas: int = 1) -> Deployed:
+    """Deploy versions, each with its answer, and wait until they are ready."""
+    app = Path(__file__).with_name("shop_app.py").read_text(encoding="utf-8")
+    objects.create(connection, Ref(CONFIG_MAPS, namespace, "app"), {"data": {"app.py": app}})
+    ports = [{"name": "http", "port": 8000, "targetPort": "http"}]
+    objects.create(connection, Ref(SERVICES, namespace, "shop"), {"spec": {"selector": {"app": "shop"}, "ports": ports}})
+    for version, answer in versions.items():
+        objects.create(connection, Ref(DEPLOYMENTS, namespace, f"shop-{version}"), deployment(version, replicas, answer))
+
+    def ready() -> bool:
+        pods = objects.list_all(connection, PODS, namespace, {"app": "shop"})
+        return len(pods) == replicas * len(versions) and all(map(is_ready, pods))
+
+    assert until(ticks() + 90, ready)
+    return Deployed(namespace)
+
+
+@pytest.fixture
+def shop(connection: Connection, namespace: str) -> Deployed:
+    """Two versions that answer alike."""
+    return deploy(connection, namespace, {"v1": "shop", "v2": "shop"})

@@ -1,0 +1,276 @@
+"""The mirror `kubernetes`: an Envoy pod of ours beside a service, reached by port-forward; nobody's object is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_shadowdiff.cluster import hold, objects, pods, workloads
+from pytest_shadowdiff.cluster.answers import ClusterError
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
+from pytest_shadowdiff.cluster.rights import Right, require, rights
+from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
+from pytest_shadowdiff.envoy.entrance import until_copied, way
+from pytest_shadowdiff.envoy.statistics import dropped
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
+from pytest_shadowdiff.model import Point, Role, Upstream
+from pytest_shadowdiff.relay import Routing
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.backends import MirrorPlan
+    from pytest_shadowdiff.cluster.connecting import Connection
+    from pytest_shadowdiff.cluster.forwarding import Forwarder
+    from pytest_shadowdiff.cluster.workloads import Workload
+    from pytest_shadowdiff.settings import Service, Target
+
+ROLE = "role-kubernetes.yaml"
+RIGHTS: tuple[Right, ...] = (
+    *hold.RIGHTS,
+    *rights(SERVICES, "get", "create", "delete"),
+    *rights(PODS, "get", "list", "create", "delete"),
+    *rights(PODS, "get", "create", part="portforward"),
+)
+READING: tuple[Right, ...] = (*rights(SERVICES, "get"), *rights(PODS, "get", "list"), *rights(PODS, "get", "create", part="portforward"))
+KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
+ENTRY, ADMIN = 15080, 15000
+CONFIG = "envoy.json"
+COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
+DNS_SECONDS = 0.5
+
+
+class KubernetesMirror:
+    """Both versions' pods, and an Envoy pod before them."""
+
+    def __init__(self, plan: MirrorPlan) -> None:
+        self._plan = plan
+        self._service = _service(plan)
+        self._workloads: dict[Role, Workload] = {}
+        self._connection: Connection | None = None
+        self._forwarder: Forwarder | None = None
+        self._hold: hold.Hold | None = None
+        self._entry: tuple[str, int] | None = None
+        self._admin: tuple[str, int] | None = None
+        self._dropped: Mapping[str, int] = {}
+        self._notes: list[str] = []
+
+    def start(self) -> Routing:
+        """Find both versions, make the pod, and return when a copy was counted before the candidate.
+
+        Without a candidate nothing is made: the primary's pods are reached by port-forward.
+
+        Raises:
+            SettingsError: no service is configured, or the context may not be used.
+            SetupError: something lacks or does not come up; all that was made is gone again.
+        """
+        from pytest_shadowdiff.cluster.connecting import connect
+        from pytest_shadowdiff.cluster.forwarding import Forwarder
+
+        try:
+            self._connection = connect(self._service.context, self._plan.settings.allow_context)
+            self._check(self._connection)
+            self._forwarder = Forwarder(self._connection)
+            if self._plan.settings.candidate is None:
+                return self._primary_alone(self._connection, self._forwarder)
+            return self._mirrored(self._connection, self._forwarder)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _check(self, connection: Connection) -> None:
+        """All that can be known to lack before anything is changed."""
+        service, mirrored = self._service, self._plan.settings.candidate is not None
+        for kind in KINDS if mirrored else (SERVICES, PODS):
+            if not objects.served(connection, kind):
+                message = (
+                    f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
+                )
+                raise SetupError(message)
+        require(connection, service.namespace, RIGHTS if mirrored else READING, ROLE)
+        found = workloads.find_service(connection, service.namespace, service.name)
+        for role, target in self._targets().items():
+            if target.workload is not None:
+                self._workloads[role] = workloads.find_workload(connection, found, service.port, target.name, target.workload)
+        workloads.check_distinct(list(self._workloads.values()))
+
+    def _targets(self) -> Mapping[Role, Target]:
+        settings = self._plan.settings
+        found: dict[Role, Target] = {}
+        if settings.primary is not None:
+            found["primary"] = settings.primary
+        if settings.candidate is not None:
+            found["candidate"] = settings.candidate
+            if settings.control is not None and not isinstance(settings.control, str):
+                found["control"] = settings.control
+        return found
+
+    def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
+        from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
+
+        primary = self._workloads["primary"]
+        host, port = forwarder.open(Way(primary.namespace, ready_pods(connection.another(), primary), primary.port))
+        target = self._targets()["primary"]
+        upstream = Upstream(target.name, host, port, tls=target.tls, host_header=target.host, headers=target.headers)
+        return Routing(primary=upstream, copy=None, ask_primary=upstream, ask_candidate=None)
+
+    def _mirrored(self, connection: Connection, forwarder: Forwarder) -> Routing:
+        from pytest_shadowdiff.cluster.forwarding import Way
+
+        service, plan = self._service, self._plan
+        self._hold = holding = hold.Hold(connection, service.namespace, service.name, plan.run_id, service.lease_seconds)
+        self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
+        pod = Ref(PODS, service.namespace, f"shadowdiff-{plan.run_id}")
+        for ref, body, part in self.objects():
+            holding.changes.create(ref, body, part)
+        pods.until_running(connection, pod, service.start_seconds)
+        self._entry = forwarder.open(Way(service.namespace, lambda: pod.name, ENTRY))
+        self._admin = forwarder.open(Way(service.namespace, lambda: pod.name, ADMIN))
+        sides = list(self._targets())
+        until_copied(self._admin, self._entry, sides, plan.run_id)
+        return Routing(
+            primary=way(self._entry),
+            copy=None,
+            ask_primary=way(self._entry, "primary"),
+            ask_candidate=way(self._entry, "candidate"),
+            control=way(self._entry, "control") if "control" in sides else None,
+            marked=True,
+            records=frozenset(),
+        )
+
+    def objects(self) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
+        """What is made, in that order: address, body, and the part that it plays."""
+        namespace, name = self._service.namespace, f"shadowdiff-{self._plan.run_id}"
+        services = [
+            (Ref(SERVICES, namespace, f"{name}-{role}"), pods.headless_service(found.selector, found.port), "versions")
+            for role, found in self._workloads.items()
+        ]
+        config = (Ref(CONFIG_MAPS, namespace, name), {"data": {CONFIG: self._configuration()}}, "configuration")
+        pod = (Ref(PODS, namespace, name), pods.pod(self._service.image, COMMAND, name, self._service.pull_secret), "envoy")
+        return [*services, config, pod]
+
+    def _configuration(self) -> str:
+        import json
+
+        upstreams = {role: self._upstream(role, target) for role, target in self._targets().items()}
+        configuration = Configuration(
+            run_id=self._plan.run_id,
+            versions=versions_of(upstreams.get("primary"), upstreams.get("candidate"), upstreams.get("control")),
+            entry=Address(port=ENTRY),
+            admin=Address(port=ADMIN),
+            clusters={f"version-{role}": {"dns_refresh_rate": f"{DNS_SECONDS}s"} for role in self._workloads},
+            connect_seconds=self._plan.settings.timeout,
+            buffer_bytes=self._plan.settings.limits.body,
+        )
+        return json.dumps(_patient(configuration.rendered()))
+
+    def _upstream(self, role: Role, target: Target) -> Upstream:
+        found = self._workloads.get(role)
+        if found is None:
+            return _elsewhere(self._plan, role)
+        host = f"shadowdiff-{self._plan.run_id}-{role}.{found.namespace}.svc"
+        return Upstream(target.name, host, found.port, tls=target.tls, host_header=target.host, headers=target.headers)
+
+    def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
+        """All versions stand behind one admin interface."""
+        if self._admin is None:
+            return known
+        return {
+            role: Point(role, target.name, admin=self._admin, entry=self._entry, listener=role, port=found.port if found else None)
+            for role, target in self._targets().items()
+            for found in [self._workloads.get(role)]
+        }
+
+    def describe(self) -> Sequence[str]:
+        """Lines for the summary."""
+        context = self._connection.context if self._connection else "?"
+        found = ", ".join(
+            f"{self._targets()[role].name} {len(each.pods)} pod{'s' * (len(each.pods) != 1)} ({workloads.spell(each.selector)})"
+            for role, each in self._workloads.items()
+        )
+        what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
+        return [f"kubernetes: Service {self._service.namespace}/{self._service.name} in context {context}: {found}; {what}", *self._notes]
+
+    def dropped(self) -> Mapping[str, int]:
+        """What Envoy itself says it dropped, by reason."""
+        if self._admin is not None:
+            try:
+                self._dropped = dropped(self._admin)
+            except MirrorError:
+                return self._dropped
+        return self._dropped
+
+    def failure(self) -> str | None:
+        """Why the mirror no longer works: its lease is lost, or somebody deleted its pod."""
+        if self._hold is not None and self._hold.lost:
+            return self._hold.lost
+        trouble = self._forwarder.trouble if self._forwarder else None
+        return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
+
+    def stop(self) -> None:
+        """Take everything back; safe to call twice.
+
+        Raises:
+            MirrorError: something could not be taken back, with what to do about it.
+        """
+        try:
+            if self._hold is not None:
+                self._notes += [f"left: {line}" for line in self._hold.end()]
+        finally:
+            if self._forwarder is not None:
+                self._forwarder.close()
+                self._forwarder = self._admin = None
+            if self._connection is not None:
+                self._connection.close()
+
+
+def _service(plan: MirrorPlan) -> Service:
+    service = plan.settings.service
+    if service is None:
+        message = (
+            "A target with a `workload` needs [tool.shadowdiff.service]: "
+            "the name, namespace and port of the Service that the versions stand behind."
+        )
+        raise SettingsError(message)
+    return service
+
+
+def _elsewhere(plan: MirrorPlan, role: Role) -> Upstream:
+    upstream: Upstream | None = {"primary": plan.primary, "candidate": plan.candidate, "control": plan.control}[role]
+    if upstream is None or upstream.host in ("localhost", "127.0.0.1", "::1") or upstream.socket is not None:
+        message = (
+            f"The {role} is on this machine, which no pod of the cluster reaches. Give it a `workload`, or a URL that the cluster reaches; "
+            "or take the mirror local, envoy or docker with versions that this machine reaches."
+        )
+        raise SetupError(message)
+    return upstream
+
+
+def _patient(bootstrap: dict[str, Any]) -> dict[str, Any]:
+    """A connection that a pod does not take is offered to the next one, as a Service would not have chosen a pod that is going.
+
+    Only where nothing of the request has been sent: a version never gets it twice.
+    """
+    for listener in bootstrap["static_resources"]["listeners"]:
+        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+        for host in manager["route_config"]["virtual_hosts"]:
+            for route in host["routes"]:
+                if str(route.get("route", {}).get("cluster", "")).startswith("version-"):
+                    route["route"]["retry_policy"] = {
+                        "retry_on": "connect-failure",
+                        "num_retries": 5,
+                        "retry_host_predicate": [
+                            {
+                                "name": "envoy.retry_host_predicates.previous_hosts",
+                                "typed_config": {
+                                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                                },
+                            }
+                        ],
+                        "host_selection_retry_max_attempts": 5,
+                        "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
+                    }
+    return bootstrap
+
+
+def create(plan: MirrorPlan) -> KubernetesMirror:
+    """The mirror, not yet started."""
+    return KubernetesMirror(plan)
