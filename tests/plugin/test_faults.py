@@ -79,22 +79,25 @@ class Running:
 
     process: subprocess.Popen[str]
     folder: Path
-    token: str
+    temporary: Path
 
     def processes(self) -> dict[int, str]:
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    if self.token.encode() in (entry / "environ").read_bytes():
+                    if self.temporary.name.encode() in (entry / "environ").read_bytes():
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 except OSError:
                     continue
         return found
 
     def pid(self, pattern: str) -> int:
-        (pid, *_) = [pid for pid, line in sorted(self.processes().items()) if re.search(pattern, line)]
-        return pid
+        """The last that was started of those whose command line has the pattern: a version, not what watches over it."""
+        return max(pid for pid, line in self.processes().items() if re.search(pattern, line))
+
+    def supervisor(self, pattern: str) -> int:
+        return min(pid for pid, line in self.processes().items() if re.search(pattern, line))
 
     def go(self) -> None:
         (self.folder / "go").touch()
@@ -122,11 +125,12 @@ def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Callable[[], Ru
         (folder / "version.py").write_text(VERSION)
         (folder / "pyproject.toml").write_text(CONFIGURATION.format(python=json.dumps(sys.executable)))
         (folder / "test_it.py").write_text(TESTS)
-        (tmp_path / "temporary").mkdir()
-        environ = os.environ | {"SHADOW_TOKEN": token, "TMPDIR": str(tmp_path / "temporary")}
+        temporary = tmp_path / token
+        temporary.mkdir()
+        environ = os.environ | {"TMPDIR": str(temporary)}
         command = [sys.executable, "-m", "pytest", "--shadow-target=v2", "-v"]
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        running = Running(process, folder, token)
+        running = Running(process, folder, temporary)
         begun.append(running)
         deadline = time.monotonic() + 30
         while not (folder / "reached").exists():
@@ -145,13 +149,13 @@ def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Callable[[], Ru
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 2), (signal.SIGTERM, 143)])
-def test_pytest_is_asked_to_end(start: Callable[[], Running], tmp_path: Path, number: int, status: int) -> None:
+def test_pytest_is_asked_to_end(start: Callable[[], Running], number: int, status: int) -> None:
     running = start()
     running.process.send_signal(number)
     output = running.end()
     assert running.process.returncode == status
     assert running.wait_until_gone() == {}
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert [path.name for path in running.temporary.iterdir() if not path.name.startswith("shadowdiff-ports")] == []
     assert [pair["request"]["url"] for pair in running.report()["pairs"]] == ["/first", "/second"]
     assert "Traceback" not in output
 
@@ -165,7 +169,7 @@ def test_pytest_is_killed(start: Callable[[], Running]) -> None:
 
 def test_the_relay_is_killed(start: Callable[[], Running]) -> None:
     running = start()
-    os.kill(running.pid("pytest_shadowdiff.relay"), signal.SIGKILL)
+    os.kill(running.pid("relay/__main__"), signal.SIGKILL)
     running.go()
     output = running.end()
     assert running.process.returncode == 1
@@ -174,6 +178,14 @@ def test_the_relay_is_killed(start: Callable[[], Running]) -> None:
     pairs = running.report()["pairs"]
     assert [pair["request"]["url"] for pair in pairs if pair["verdict"] == "same"] == ["/first", "/second", "/last"]
     assert "test_last PASSED" in output
+
+
+def test_what_watches_over_the_candidate_is_killed(start: Callable[[], Running]) -> None:
+    running = start()
+    os.kill(running.supervisor(r"version\.py v2"), signal.SIGKILL)
+    running.go()
+    running.end()
+    assert running.wait_until_gone() == {}
 
 
 def test_the_candidate_is_killed(start: Callable[[], Running]) -> None:
