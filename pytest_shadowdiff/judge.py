@@ -136,10 +136,10 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
             noise[path] = (difference, opinion.text)
         else:
             left[path] = (_said(difference, opinion), opinion.text)
-        more = more or (opinion.more and path not in noise)
+        more = more or (opinion.more and (opinion.noise or path in left))
     silenced = (*(difference for difference, _ in noise.values()), *case.silenced)
     if not left:
-        return Judgement(Verdict.NOISE, _because(case, noise), noise=silenced)
+        return Judgement(Verdict.NOISE, _because(case, noise), noise=silenced, suspect=more)
     differences = tuple(difference for difference, _ in left.values())
     accepted = accepts is not None and all(map(accepts, differences))
     verdict = Verdict.ACCEPTED if accepted else Verdict.DIFFERENT

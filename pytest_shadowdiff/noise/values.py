@@ -103,7 +103,7 @@ def _constant(series: Series) -> Opinion:
     if series.turns[0] < 2:  # noqa: PLR2004 - a single answer cannot vary
         shape = alike(one.value, other.value, (one.at, other.at))
         if shape is not None:
-            return Opinion(noise=True, more=False, text=f"{shape}, no control")
+            return Opinion(noise=True, more=True, text=shape)
     elif alike(one.value, other.value, (one.at, other.at)) == "a time as a number":
         return Opinion(noise=True, more=False, text="a time as a number")
     return doubt(series, novel, "the same in each answer of the primary", shape=False)
