@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "pair_record", "write"]
 
 FORMATS: Mapping[str, str | None] = {
+    "html": "shadowdiff-report.html",
     "json": "shadowdiff-report.json",
 }
 """The formats, with the name of the file that each is written to by default; None where it is no file."""

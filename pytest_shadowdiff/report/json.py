@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_shadowdiff.model import Verdict
+from pytest_shadowdiff.report.files import replaced
 from pytest_shadowdiff.report.records import plain_value
 
 if TYPE_CHECKING:
@@ -19,20 +19,13 @@ SCHEMA = 1
 
 def write(run: RunRecord, path: Path) -> Path:
     """Write the report; a file that stood there is replaced only by a whole one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            head = json.dumps(outline(run), indent=1)
-            file.write(head.removesuffix("\n}") + ',\n "pairs": [')
-            separator = "\n  "
-            for record in run.pairs():
-                file.write(separator + json.dumps(record))
-                separator = ",\n  "
-            file.write("\n ]\n}\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replaced(path) as file:
+        file.write(json.dumps(outline(run), indent=1).removesuffix("\n}") + ',\n "pairs": [')
+        separator = "\n  "
+        for record in run.pairs():
+            file.write(separator + json.dumps(record))
+            separator = ",\n  "
+        file.write("\n ]\n}\n")
     return path
 
 

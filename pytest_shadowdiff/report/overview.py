@@ -8,7 +8,7 @@ from pytest_shadowdiff.model import Verdict
 from pytest_shadowdiff.report.paste import rule_lines
 from pytest_shadowdiff.report.paths import plainly
 from pytest_shadowdiff.report.summary import Endpoint, Summary
-from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, padded, visible
+from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, duration, padded, visible
 
 Line = tuple[str, Mapping[str, bool]]
 """A line, and its markup as pytest's terminal writer takes it."""
@@ -99,11 +99,7 @@ def _times(summary: Summary, name: str) -> str:
     """Half of the answers took no longer than this: the primary's → the candidate's."""
     latency = summary.latency(name)
     one, other = (latency.get(side, {}).get("p50") for side in ("primary", "candidate"))
-    return f"{_duration(one)} → {_duration(other)}" if one is not None and other is not None else ""
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004
+    return f"{duration(one)} → {duration(other)}" if one is not None and other is not None else ""
 
 
 def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:

@@ -105,8 +105,7 @@ def side_by_side(one: str, other: str, width: int) -> tuple[str, str, str]:
     Returns:
         Both lines, and a third that points at what differs; empty where pointing says nothing.
     """
-    start = _common(one, other)
-    end = min(_common(one[start:][::-1], other[start:][::-1]), min(len(one), len(other)) - start)
+    start, end = _ends(one, other)
     lines = [_window(text, start, width) for text in (one, other)]
     offset = lines[0][1]
     span = max(len(one), len(other)) - end - start
@@ -115,6 +114,19 @@ def side_by_side(one: str, other: str, width: int) -> tuple[str, str, str]:
         at = start - offset
         pointer = " " * at + "^" * max(1, min(span, width - at))
     return lines[0][0], lines[1][0], pointer
+
+
+def seen_apart(one: str, other: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+    """Two texts, each in three parts: what both begin with, what is its own, what both end with."""
+    start, end = _ends(one, other)
+    first, second = ((text[:start], text[start : len(text) - end], text[len(text) - end :]) for text in (one, other))
+    return first, second
+
+
+def _ends(one: str, other: str) -> tuple[int, int]:
+    """How many characters two texts have in common at their beginnings, and behind that at their ends."""
+    start = _common(one, other)
+    return start, min(_common(one[start:][::-1], other[start:][::-1]), min(len(one), len(other)) - start)
 
 
 def _common(one: str, other: str) -> int:
@@ -135,3 +147,8 @@ def _window(text: str, start: int, width: int) -> tuple[str, int]:
         return cut(text, width), 0
     begin = start - before
     return cut(_ELLIPSIS + text[begin + 1 :], width), begin
+
+
+def duration(seconds: float) -> str:
+    """A duration as people read it."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004
