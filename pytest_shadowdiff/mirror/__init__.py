@@ -31,7 +31,7 @@ class Backend(NamedTuple):
 
 
 MIRRORS: Mapping[str, Backend] = {
-    "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",), ways=("url", "command")),
+    "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
     "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy",)),
     "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy",), ways=("workload", "url")),
 }

