@@ -110,6 +110,8 @@ def differences(primary: Content, candidate: Content, terms: Terms) -> list[Foun
         return []
     kind, document, refused = _read(primary, terms)
     other, counterpart, refused_other = _read(candidate, terms)
+    if kind == other == "empty":
+        return []
     if kind == other:
         found: list[Found] = _reader(kind).compare(document, counterpart, terms)
         return found

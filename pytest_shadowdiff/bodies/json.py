@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from pytest_shadowdiff.bodies import Content, Terms, UnreadableError
 from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.trees.budget import too_deep
 from pytest_shadowdiff.trees.found import Found
-from pytest_shadowdiff.trees.values import ABSENT, Repeated, same
+from pytest_shadowdiff.trees.values import ABSENT, Enormous, Repeated, plain, same
 from pytest_shadowdiff.trees.walk import Ground
 from pytest_shadowdiff.trees.walk import differences as walk
 
@@ -68,15 +68,18 @@ def read(content: Content, terms: Terms) -> Document:
 
 def compare(primary: Document, candidate: Document, terms: Terms) -> list[Found]:
     """Where two JSON documents mean something else."""
-    if primary.lossless and candidate.lossless and not (primary.exact or candidate.exact):
-        one, other = primary.value, candidate.value
-    else:
+    exact = primary.exact or candidate.exact or not (primary.lossless and candidate.lossless)
+    one, other = primary.value, candidate.value
+    if exact:
         one, other = (each.value if each.exact else _exactly(each.raw, terms) for each in (primary, candidate))
     booleans = primary.booleans or candidate.booleans
     if same(one, other, booleans=booleans):
         return []
     marks = terms.selection.marks(one, other)
-    return walk(one, other, Ground(terms.budget, marks, booleans=booleans, unfold=_unfolder(terms)))
+    found = walk(one, other, Ground(terms.budget, marks, booleans=booleans, unfold=_unfolder(terms)))
+    if not exact:
+        return found
+    return [replace(each, primary=plain(each.primary), candidate=plain(each.candidate)) for each in found]
 
 
 def _utf8(data: bytes) -> bytes:
@@ -156,6 +159,20 @@ def _integer(digits: str) -> object:
     return int(digits) if len(digits) <= _DIGITS_OF_AN_INT else Decimal(digits)
 
 
+def _decimal(number: str) -> object:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        mantissa, _, exponent = number.lower().partition("e")
+        whole, _, fraction = mantissa.lstrip("-").partition(".")
+        digits = (whole + fraction).lstrip("0")
+        if not digits:
+            return Decimal(0)
+        sign = "-" if mantissa.startswith("-") else ""
+        power = Decimal(exponent) - len(fraction) + len(digits) - len(digits.rstrip("0"))
+        return Enormous(f"{sign}{digits.rstrip('0')}e{power}")
+
+
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) == len(pairs):
@@ -166,7 +183,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return {name: every[0] if len(every) == 1 else Repeated(every) for name, every in values.items()}
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=_integer, parse_constant=_NOT_A_NUMBER.__getitem__, object_pairs_hook=_members)
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_NOT_A_NUMBER.__getitem__, object_pairs_hook=_members)
 
 
 def _unfolder(terms: Terms) -> Callable[[str], object]:

@@ -9,6 +9,7 @@ from pytest_shadowdiff import bodies
 from pytest_shadowdiff.bodies import Content, Terms
 from pytest_shadowdiff.comparing import headers
 from pytest_shadowdiff.comparing.content import codings, content_of
+from pytest_shadowdiff.comparing.fields import values_of
 from pytest_shadowdiff.comparing.mirrored import Mirrored
 from pytest_shadowdiff.comparing.summing import equal_parts
 from pytest_shadowdiff.errors import IncompleteError
@@ -19,8 +20,6 @@ from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.found import Found
 
 __all__ = ["Comparison", "compare", "compare_exchanges"]
-
-_WITHOUT_BODY = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,8 @@ def _found(primary: Response, candidate: Response, terms: Terms, mirrored: Mirro
     contents = _contents(primary, candidate, terms, bodiless=head or "body" in unseen)
     if "headers" not in unseen:
         found += _headers(primary, candidate, contents, terms, mirrored)
+        if mirrored.alike and not (primary.body or candidate.body or "body" in unseen):
+            found += _promised_lengths(primary, candidate, terms.selection)
     if "trailers" not in unseen and primary.trailers != candidate.trailers:
         found += _trailers(primary, candidate, terms)
     if contents is not None and "body" not in unseen:
@@ -141,6 +142,14 @@ def _headers(
         terms.selection,
         explained=mirrored.explains_text,
     )
+
+
+def _promised_lengths(primary: Response, candidate: Response, selection: Selection) -> list[Found]:
+    """An answer to HEAD says how long the body would be (RFC 9110, 8.6); where one side frames it by chunks, nothing is said."""
+    one, other = (values_of(side.headers, "content-length") for side in (primary, candidate))
+    if not one or not other or one == other or "0" in (one[0], other[0]):
+        return []
+    return [_named("header:content-length", Kind.HEADER_CHANGED, one[0], other[0], selection)]
 
 
 def _trailers(primary: Response, candidate: Response, terms: Terms) -> list[Found]:

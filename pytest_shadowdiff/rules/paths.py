@@ -17,6 +17,8 @@ NAMED = ("status", "body")
 _HEADER = re.compile(r"header:(?:set-cookie:\S+|[!#$%&'*+.^_`|~0-9A-Za-z-]+)")
 _LINE = re.compile(r"body:[1-9][0-9]*")
 _LONGEST = 4096
+_CONTROL = re.compile(r"((?<!\\)(?:\\\\)*)\\u00([01][0-9A-Fa-f])")
+_STAND_INS = 0xFFF00
 _REPEATED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")
 _CHOICE_REPEATED = re.compile(r"\((?:[^()\\]|\\.)*\|(?:[^()\\]|\\.)*\)(?:[+*]|\{\d+,\d*\})")
 
@@ -61,7 +63,7 @@ def json_path(path: str) -> JSONPath:
     from jsonpath import JSONPath, JSONPathEnvironment, JSONPathError
 
     try:
-        query = JSONPathEnvironment(strict=True).compile(path)
+        query = JSONPathEnvironment(strict=True).compile(_CONTROL.sub(_stand_in, path))
     except (JSONPathError, RecursionError) as error:
         what = str(error).partition("\n")[0]
         token = getattr(error, "token", None)
@@ -71,7 +73,22 @@ def json_path(path: str) -> JSONPath:
         raise SettingsError(f"{path!r} is no JSONPath of RFC 9535.")
     if re.search(r"\b(?:match|search)\s*\(", path) and (_REPEATED_REPEAT.search(path) or _CHOICE_REPEATED.search(path)):
         raise SettingsError(f"{path!r}: a repeated group that repeats or chooses within may take for ever; write the expression without.")
+    _put_back(query)
     return query
+
+
+def _stand_in(escape: re.Match[str]) -> str:
+    """The library (2.2) refuses escaped control characters in names, which RFC 9535 permits and normalised paths need."""
+    return escape.group(1) + chr(_STAND_INS + int(escape.group(2), 16))
+
+
+def _put_back(query: JSONPath) -> None:
+    from jsonpath.selectors import NameSelector
+
+    for segment in query.segments:
+        for selector in segment.selectors:
+            if isinstance(selector, NameSelector):
+                selector.name = "".join(chr(ord(c) - _STAND_INS) if _STAND_INS <= ord(c) < _STAND_INS + 32 else c for c in selector.name)  # noqa: PLR2004 - control characters
 
 
 @lru_cache(maxsize=1024)

@@ -103,7 +103,7 @@ class Aligner:
     def _by_members(self, a: list[object], b: list[object], rest: _Rest, key: str | None) -> None:
         """Pair objects by what identifies them, or by the members whose values are found again."""
         open_a, open_b = rest.open_a(), rest.open_b()
-        if len(open_a) < 1 or len(open_b) < 1 or (key is None and len(open_a) == len(open_b) == 1):
+        if not open_a or not open_b:
             return
         left = {i: element for i in open_a if isinstance(element := a[i], dict)}
         right = {j: element for j in open_b if isinstance(element := b[j], dict)}

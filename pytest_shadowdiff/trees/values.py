@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, Literal
+from math import isfinite
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -23,6 +24,12 @@ class Repeated(tuple[object, ...]):
     __slots__ = ()
 
 
+class Enormous(str):
+    """A number whose exponent goes beyond what any arithmetic here reaches: its digits and its exponent, normalised."""
+
+    __slots__ = ()
+
+
 ABSENT: Final = Absent()
 
 Type = Literal["null", "boolean", "number", "string", "array", "object", "repeated", "other"]
@@ -33,6 +40,7 @@ _TYPES: dict[type, Type] = {
     int: "number",
     float: "number",
     Decimal: "number",
+    Enormous: "number",
     str: "string",
     list: "array",
     dict: "object",
@@ -56,7 +64,7 @@ def same_scalars(a: object, b: object) -> bool:
     kind = type(a)
     if kind is type(b):
         return a == b
-    if _TYPES.get(kind) != "number" or _TYPES.get(type(b)) != "number":
+    if _TYPES.get(kind) != "number" or _TYPES.get(type(b)) != "number" or kind is Enormous or type(b) is Enormous:
         return False
     return a == b or (_decimal(a) == _decimal(b) and (kind is float or type(b) is float))
 
@@ -90,6 +98,33 @@ def _same_types(a: object, b: object) -> bool:
         )
     except (TypeError, RecursionError):  # decimals, big integers, lone surrogates, depth: the walk looks closer
         return False
+
+
+def plain(value: object) -> object:
+    """A value as people and JSON writers expect it: what a float or an int says as exactly is one, in containers too."""
+    if isinstance(value, Decimal):
+        return _plain_number(value)
+    if not isinstance(value, (dict, list, Repeated)):
+        return value
+    made: Any = {} if isinstance(value, dict) else []
+    rest: list[tuple[Any, Any]] = [(value, made)]
+    while rest:  # a document may be nested deeper than calls may be
+        source, target = rest.pop()
+        for key, each in source.items() if isinstance(source, dict) else enumerate(source):
+            inner: Any = plain(each) if isinstance(each, Decimal) else each
+            if isinstance(each, (dict, list, Repeated)):
+                inner = {} if isinstance(each, dict) else []
+                rest.append((each, inner))
+            if isinstance(target, dict):
+                target[key] = inner
+            else:
+                target.append(inner)
+    return made
+
+
+def _plain_number(number: Decimal) -> float | Decimal:
+    near = float(number)
+    return near if isfinite(near) and Decimal(repr(near)) == number else number
 
 
 def counted(value: object, most: int) -> int:
