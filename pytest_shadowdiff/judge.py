@@ -79,6 +79,7 @@ class _Case:
     Attributes:
         controls: the primary's other answers; where there are none, `unheard` says why.
         again: the candidate's answers when asked again.
+        rounds: how often both were asked again, whether they answered or not.
     """
 
     primary: Answer
@@ -88,6 +89,7 @@ class _Case:
     silenced: Sequence[Difference]
     endpoint: str
     unheard: str
+    rounds: int
 
 
 def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Comparison, rules: Sequence[Rule], limits: Limits) -> _Case:
@@ -105,6 +107,7 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
         silenced=comparison.silenced,
         endpoint=pair.endpoint,
         unheard=next((_unfit("control", control) for control in controls if control is not None), ""),
+        rounds=len(pair.repeats),
     )
 
 
@@ -137,6 +140,11 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
         else:
             left[path] = (_said(difference, opinion), opinion.text)
         more = more or (opinion.more and (opinion.noise or path in left))
+    for difference, opinion in opinions.broken():
+        if not any(path.startswith(difference.path) for path in left):
+            left[difference.path] = (difference, opinion.text)
+            more = more or opinion.more
+    more = more and case.rounds < ROUNDS  # who does not answer when asked again is not asked for ever
     silenced = (*(difference for difference, _ in noise.values()), *case.silenced)
     if not left:
         return Judgement(Verdict.NOISE, _because(case, noise), noise=silenced, suspect=more)

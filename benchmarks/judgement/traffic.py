@@ -120,4 +120,4 @@ def _settle(pair: Pair, versions: tuple[Version, Version], evidence: Evidence, d
     elif judgement.verdict is Verdict.INCOMPLETE:
         done.said["incomplete"] = done.said.get("incomplete", 0) + 1
         done.reasons.setdefault("incomplete", judgement.reason)
-    return pair.judged(judgement, pair.endpoint)
+    return pair.judged(judgement)

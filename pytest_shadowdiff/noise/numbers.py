@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from statistics import median
@@ -72,18 +73,19 @@ def _steps(samples: Sequence[Sample]) -> int:
 
 
 def _counter(series: Series) -> Opinion:
+    """Whole numbers that only grow, or only shrink, from answer to answer; by how much each time may be a promise too."""
     direction = _steps(series.primary)
-    if len(series.candidate) < 2 or _steps(series.candidate) == direction:  # noqa: PLR2004
-        steps = [_differences(series.primary), _differences(series.candidate)]
-        if min(series.turns) > _FEW and all(len(set(side)) == 1 for side in steps) and steps[0][0] != steps[1][0]:
-            novel = series.candidate
-            return doubt(series, novel, f"a counter that steps by {steps[0][0]:g}, and by {steps[1][0]:g} in the candidate", shape=True)
-        if min(series.turns) > _FEW or direction == _steps(series.candidate):
-            return Opinion(noise=True, more=False, text="a counter")
-    jitter = _jitter(series)
-    if min(series.turns) > _FEW:
+    ours, theirs = _differences(series.primary), _differences(series.candidate)
+    known = min(series.turns) > _FEW
+    if not theirs or _steps(series.candidate) == direction:
+        if theirs and len(set(ours)) == len(set(theirs)) == 1 and ours[0] != theirs[0]:
+            return doubt(
+                series, series.candidate, f"a counter that steps by {ours[0]:g}, and by {theirs[0]:g} in the candidate", shape=True
+            )
+        return Opinion(noise=True, more=False, text="a counter")
+    if known:
         return doubt(series, series.candidate, "a counter, which the candidate's is not", shape=True)
-    return Opinion(noise=jitter.noise, more=True, text=jitter.text, shape=True, values=jitter.values)
+    return replace(_jitter(series), more=True)
 
 
 def _differences(samples: Sequence[Sample]) -> list[float]:
@@ -95,16 +97,24 @@ def _jitter(series: Series) -> Opinion:
     text = f"a number from {_show(min(ours))} to {_show(max(ours))}"
     if not series.pooled and len(ours) > 1 and len(theirs) > 1 and constant(series.candidate) and len(set(ours)) == len(ours):
         return doubt(series, series.candidate, f"{text}, always {_show(theirs[0])} in the candidate", shape=True)
+    below = [s for s in series.candidate if _number(s) < 0 <= min(ours)]
+    if below:
+        return doubt(series, below, f"{text}, negative in the candidate", shape=True)
     far = [s for s in series.candidate if _far(_number(s), ours)]
     if far:
         return doubt(series, far, f"{text}, and {_show(_number(far[0]))} in the candidate", shape=True)
-    if not series.pooled:
-        apart = max(ours) < min(theirs) or min(ours) > max(theirs)
-        if apart:
-            return doubt(
-                series, series.candidate, f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate", shape=True
-            )
+    usual, others = _by_turn(series.primary), _by_turn(series.candidate)
+    if max(usual) < min(others) or min(usual) > max(others):
+        return doubt(series, series.candidate, f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate", shape=True)
     return Opinion(noise=True, more=False, text=text)
+
+
+def _by_turn(samples: Sequence[Sample]) -> list[float]:
+    """The middle of each answer's numbers: those of one answer may have moved together."""
+    turns: dict[int, list[float]] = {}
+    for sample in samples:
+        turns.setdefault(sample.turn, []).append(_number(sample))
+    return [median(values) for values in turns.values()]
 
 
 def _far(value: float, seen: Sequence[float]) -> bool:

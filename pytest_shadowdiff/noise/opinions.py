@@ -50,9 +50,16 @@ class Opinions:
         together = self._belong.get(difference.path)
         return own if together is None else worst([together, own], own)
 
-    def varies(self, path: str) -> bool:
-        """Whether the primary's own answers differ at a path."""
-        return any(path in answer.differences for answer in self._primary)
+    def broken(self) -> Iterator[tuple[Difference, Opinion]]:
+        """Lists and objects that are no noise as a whole, where the comparison found differences within."""
+        if self._walk is None:
+            return
+        found = {path for answer in self._candidate for path in answer.differences}
+        for place, opinion in self._walk.root.wholes():
+            path = places.show(place)
+            if opinion.noise or opinion.values is None or not any(_is_within(other, path) for other in found):
+                continue
+            yield Difference(path, Kind.SHAPE_CHANGED.value, *opinion.values), opinion
 
     def came_again(self, path: str) -> bool:
         """Whether the candidate differed at a path when it was asked again."""
@@ -104,7 +111,9 @@ class Opinions:
         inner = list(self._walk.leaves) if self._walk is not None else []
         bodies = self._series([content(a.exchange.response) if a.exchange.response else None for a in [*self._primary, *self._candidate]])
         found: dict[str, Opinion] = {}
-        for place, opinion in [*relations.broken([*headers, *inner], _show), *relations.digests([*headers, *inner], bodies)]:
+        leaves = [*headers, *inner]
+        lists = self._walk.lists if self._walk is not None else []
+        for place, opinion in [*relations.broken(leaves, _show), *relations.digests(leaves, bodies), *relations.sums(inner, lists, _show)]:
             path = _show(place)
             found[path] = opinion if path not in found else worst([found[path], opinion], opinion)
         return found
@@ -113,3 +122,8 @@ class Opinions:
 def _show(place: Sequence[places.Step]) -> str:
     first = place[0] if place else ""
     return str(first) if isinstance(first, str) and first.startswith("header:") else places.show(place)
+
+
+def _is_within(path: str, general: str) -> bool:
+    """Whether a path stands at or below a place whose list positions may be left out."""
+    return path == general or places.general(path).startswith((general, places.general(general)))

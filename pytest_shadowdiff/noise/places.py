@@ -65,24 +65,23 @@ def general(path: str) -> str:
 
 
 class Place:
-    """A place in a document, with what is thought of it and of the places within."""
+    """A place in a document, with what is thought of it and of the places within.
 
-    __slots__ = ("inner", "opinions")
+    Attributes:
+        opinions: of the value that stands here.
+        whole: of the list or object that stands here as a whole: its length, its order, its names.
+    """
+
+    __slots__ = ("inner", "opinions", "whole")
 
     def __init__(self) -> None:
         self.opinions: list[Opinion] = []
+        self.whole: list[Opinion] = []
         self.inner: dict[Step, Place] = {}
 
     def within(self, step: Step) -> Place:
         """The place one step further in."""
         return self.inner.setdefault(step, Place())
-
-    def at(self, place: Sequence[Step]) -> Place:
-        """The place some steps further in."""
-        found = self
-        for step in place:
-            found = found.within(step)
-        return found
 
     def opinion(self, place: Sequence[Step], *, of_container: bool) -> Opinion | None:
         """What is thought of a place: of itself and all within, else of the nearest place around it.
@@ -91,25 +90,31 @@ class Place:
             of_container: the difference is one of the list or object around it too (an element more, or fewer).
         """
         here = self
-        around: list[Opinion] = list(self.opinions)
+        around = [*self.opinions, *self.whole]
         for step in place:
             following = here.inner.get(step) or here.inner.get(ANY)
             if following is None:
                 return _together(around)
             here = following
-            if here.opinions:
-                around = around if of_container else []
-                around = [*around, *here.opinions]
-        inside = list(here.opinions_within())
+            if here.opinions or here.whole:
+                around = [*(around if of_container else ()), *here.opinions, *here.whole]
+        inside = list(here.all_within())
         if not inside:
             return _together(around)
         return _together([*inside, *around] if of_container else inside)
 
-    def opinions_within(self) -> Iterator[Opinion]:
-        """Of this place and of all places within."""
+    def all_within(self) -> Iterator[Opinion]:
+        """The opinions of values at this place and at all places within."""
         yield from self.opinions
         for place in self.inner.values():
-            yield from place.opinions_within()
+            yield from place.all_within()
+
+    def wholes(self, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Opinion]]:
+        """The lists and objects that are thought of as a whole."""
+        for opinion in self.whole:
+            yield path, opinion
+        for step, place in self.inner.items():
+            yield from place.wholes((*path, step))
 
 
 def _together(opinions: Sequence[Opinion]) -> Opinion | None:

@@ -12,6 +12,7 @@ from pytest_shadowdiff.noise.series import Opinion, Sample, Series, constant, do
 _LEAST = 4
 """Characters from which a repetition is no chance."""
 _MOST_LEAVES = 60
+_CENTS = 0.005
 _DIGESTS = ("md5", "sha1", "sha256", "sha512")
 
 Leaf = tuple[tuple[Step, ...], Series]
@@ -42,6 +43,52 @@ def digests(leaves: Sequence[Leaf], bodies: Series) -> Iterator[tuple[tuple[Step
             off = [s for s in series.candidate if not _is_digest(s, bodies.candidate, name)]
             if off:
                 yield place, doubt(series, off, f"the body's {name}, and not in the candidate", shape=True)
+
+
+def sums(
+    leaves: Sequence[Leaf], lists: Sequence[Leaf], show: Callable[[Sequence[Step]], str]
+) -> Iterator[tuple[tuple[Step, ...], Opinion]]:
+    """Where a number is the length of a list, or a sum over it, in each of the primary's answers, and not in the candidate's."""
+    for place, series in leaves[:_MOST_LEAVES]:
+        if not all(isinstance(s.value, (int, float)) for s in series.primary):
+            continue
+        for other, elements in lists:
+            for what, total in _totals(elements):
+                if all(_is_total(s, elements.primary, total) for s in series.primary):
+                    off = [s for s in series.candidate if not _is_total(s, elements.candidate, total)]
+                    if off:
+                        yield place, doubt(series, off, f"the {what} of {show(other)}, and not in the candidate", shape=True)
+
+
+def _totals(elements: Series) -> Iterator[tuple[str, Callable[[object], float | None]]]:
+    yield "length", _length
+    yield "sum", lambda value: _sum(value, None)
+    first = next((s.value[0] for s in elements.primary if isinstance(s.value, list) and s.value), None)
+    if isinstance(first, dict):
+        for key in [key for key, value in first.items() if _is_number(value)]:
+            yield f"sum of {key}", lambda value, key=key: _sum(value, key)  # type: ignore[misc]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _length(value: object) -> float | None:
+    return len(value) if isinstance(value, list) else None
+
+
+def _sum(value: object, key: str | None) -> float | None:
+    if not isinstance(value, list):
+        return None
+    found = [element.get(key) if key is not None and isinstance(element, dict) else element for element in value]
+    numbers = [float(element) for element in found if isinstance(element, (int, float)) and not isinstance(element, bool)]
+    return sum(numbers) if len(numbers) == len(found) else None
+
+
+def _is_total(sample: Sample, lists: Sequence[Sample], total: Callable[[object], float | None]) -> bool:
+    found = next((total(other.value) for other in lists if other.turn == sample.turn), None)
+    value = sample.value
+    return found is not None and isinstance(value, (int, float)) and abs(found - value) <= max(_CENTS, abs(found) * 1e-9)
 
 
 def _text(sample: Sample) -> object:

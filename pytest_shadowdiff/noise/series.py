@@ -99,6 +99,13 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
+def key(value: object) -> object:
+    """What tells single values apart in a set; lists and objects count by their kind alone."""
+    if isinstance(value, (list, dict)):
+        return (type(value), bool(value))
+    return (isinstance(value, bool), value)
+
+
 def constant(samples: Sequence[Sample]) -> bool:
     """All values are the same."""
     return all(same(sample.value, samples[0].value) for sample in samples[1:])

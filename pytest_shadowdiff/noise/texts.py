@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from pytest_shadowdiff.noise import numbers, shapes, times
-from pytest_shadowdiff.noise.series import ABSENT, STEADY, Opinion, Sample, Series, constant, doubt, same, turns, worst
+from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, key, same, worst
 
 _LONGEST = 4096
 _MOST_TOKENS = 256
@@ -25,6 +25,13 @@ _BROKEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]|[\u00c2\u00c3][\u0080-\u00bf]"
     r"|&(?:amp|lt|gt|quot|#\d+|#x[0-9a-f]+);|\[object |\{\{|%[sd]\b|\\u[0-9a-f]{4}"
 )
+_GROUPS = (
+    (shapes.LOWER_HEX | shapes.LOWER, 26 / 62),
+    (shapes.UPPER_HEX | shapes.UPPER, 26 / 62),
+    (shapes.DIGIT, 10 / 62),
+)
+"""Classes of characters, and which share of base 62 they are."""
+_BY_CHANCE = 1e-4
 _PLACEHOLDER = re.compile(r"none|null|nil|undefined|nan|n/a|todo|-+", re.IGNORECASE)
 
 
@@ -42,7 +49,7 @@ def stuck(series: Series, text: str) -> Opinion | None:
     ours, theirs = series.primary, series.candidate
     if series.pooled or len(theirs) < 2 or not constant(theirs):  # noqa: PLR2004 - one value varies as little as it repeats
         return None
-    if len({s.value for s in ours}) < len(ours):
+    if len({key(s.value) for s in ours}) < len(ours):
         return None
     return doubt(series, theirs, f"{text}, always the same in the candidate", shape=True)
 
@@ -282,15 +289,12 @@ def _prefix(texts: Sequence[str]) -> str:
 
 
 def _narrower(series: Series, text: str) -> Opinion | None:
-    """The candidate never uses a class of characters that each of the primary's texts has."""
-    if turns(series.primary) < STEADY // 2:
-        return None
+    """The candidate never uses a class of characters that each of the primary's texts has, though chance would have used it."""
     ours = [shapes.classes(value) for value in _values(series.primary)]
-    theirs = 0
-    for value in _values(series.candidate):
-        theirs |= shapes.classes(value)
-    for group in (shapes.LOWER_HEX | shapes.LOWER, shapes.UPPER_HEX | shapes.UPPER, shapes.DIGIT):
-        if all(found & group for found in ours) and not theirs & group:
+    written = "".join(_values(series.candidate))
+    theirs = shapes.classes(written)
+    for group, share in _GROUPS:
+        if all(found & group for found in ours) and not theirs & group and (1 - share) ** len(written) < _BY_CHANCE:
             return doubt(series, series.candidate, f"{text}, of fewer kinds of characters in the candidate", shape=True)
     return None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 from pytest_shadowdiff.noise import numbers, shapes, texts, times
 from pytest_shadowdiff.noise.series import (
@@ -16,6 +18,7 @@ from pytest_shadowdiff.noise.series import (
     Series,
     constant,
     doubt,
+    key,
     only_by_chance,
     same,
     turns,
@@ -34,7 +37,7 @@ def weigh(series: Series) -> Opinion:
         return _ALIKE
     if constant(series.primary):
         return _constant(series)
-    return _kinds(series) or _few(series) or _shape(series)
+    return _kinds(series) or _always(series) or _few(series) or _shape(series)
 
 
 def kind(value: object) -> str:
@@ -96,11 +99,12 @@ def _constant(series: Series) -> Opinion:
     novel = [s for s in series.candidate if not same(s.value, series.primary[0].value)]
     if not novel:
         return _ALIKE
+    alone = series.turns[0] < 2  # noqa: PLR2004 - a single answer cannot vary
     now = texts.close_to_now(series)
     if now is not None:
-        return now
+        return replace(now, more=now.more or alone)
     one, other = series.primary[0], novel[0]
-    if series.turns[0] < 2:  # noqa: PLR2004 - a single answer cannot vary
+    if alone:
         shape = alike(one.value, other.value, (one.at, other.at))
         if shape is not None:
             return Opinion(noise=True, more=True, text=shape)
@@ -118,10 +122,23 @@ def _kinds(series: Series) -> Opinion | None:
     return None
 
 
+def _always(series: Series) -> Opinion | None:
+    """One value in each answer of the candidate, and in none of the primary's, which vary: no more likely than for a constant."""
+    ours, theirs = series.primary, series.candidate
+    if series.pooled or len(theirs) < 2 or not constant(theirs):  # noqa: PLR2004 - one value varies as little as it repeats
+        return None
+    if any(same(s.value, theirs[0].value) for s in ours):
+        return None
+    changes = sum(not same(one.value, other.value) for one, other in pairwise(ours))
+    if min(series.turns) > STEADY // 2 and changes < 2:  # noqa: PLR2004 - kept for a while, then made anew: too slow for either to show
+        return None
+    return doubt(series, theirs, "values that vary, always the same in the candidate", shape=True)
+
+
 def _few(series: Series) -> Opinion | None:
     """A small set of values, seen often enough to be known; None where the set is open or has just been met."""
     ours = _counts(series.primary)
-    novel = [s for s in series.candidate if _key(s.value) not in ours]
+    novel = [s for s in series.candidate if key(s.value) not in ours]
     if not novel:
         return texts.stuck(series, "values that vary") or Opinion(noise=True, more=False, text=_set(series))
     once = sum(1 for count in ours.values() if count == 1)
@@ -133,8 +150,8 @@ def _few(series: Series) -> Opinion | None:
     if min(series.turns) < PATIENT:
         return Opinion(noise=False, more=True, text=f"{_set(series)}, another in the candidate", shape=True, values=_shown(series, novel))
     counts = _counts(novel)
-    often = max(counts, key=lambda key: counts[key])
-    repeated = [s for s in novel if _key(s.value) == often]
+    often = max(counts, key=counts.__getitem__)
+    repeated = [s for s in novel if key(s.value) == often]
     if only_by_chance(series, repeated) < RARE:
         return doubt(series, repeated, f"{_set(series)}, another in the candidate", shape=True)
     return Opinion(noise=True, more=False, text=f"{_set(series)}, of which not all were seen")
@@ -144,16 +161,10 @@ def _shown(series: Series, novel: list[Sample]) -> tuple[object, object]:
     return series.primary[0].value, novel[0].value
 
 
-def _key(value: object) -> object:
-    if isinstance(value, (list, dict)):
-        return kind(value)
-    return (isinstance(value, bool), value)
-
-
 def _counts(samples: Sequence[Sample]) -> dict[object, int]:
     counts: dict[object, int] = {}
     for sample in samples:
-        counts[_key(sample.value)] = counts.get(_key(sample.value), 0) + 1
+        counts[key(sample.value)] = counts.get(key(sample.value), 0) + 1
     return counts
 
 

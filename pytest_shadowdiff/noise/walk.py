@@ -26,11 +26,13 @@ class Walk:
     Attributes:
         root: what is thought of each place.
         leaves: the texts and numbers that vary in the primary, outside of lists that vary, for what belongs together.
+        lists: the lists that vary in the primary, for the same.
     """
 
     def __init__(self, documents: Series) -> None:
         self.root = Place()
         self.leaves: list[tuple[tuple[Step, ...], Series]] = []
+        self.lists: list[tuple[tuple[Step, ...], Series]] = []
         self._left = _MOST
         self._values(documents, self.root, ())
 
@@ -66,7 +68,7 @@ class Walk:
         lengths = {len(s.value) for s in series.primary}  # type: ignore[arg-type]
         novel = [s for s in series.candidate if not s.value]
         if novel and 0 not in lengths and len(lengths) > 1:
-            place.opinions.append(doubt(series, novel, "a list that is never empty, empty in the candidate", shape=True))
+            place.whole.append(doubt(series, novel, "a list that is never empty, empty in the candidate", shape=True))
 
     def _objects(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         names: dict[str, int] = {}
@@ -97,7 +99,7 @@ class Walk:
         members = pool.replace(*([Sample(_object(s)[name], s.turn, s.at) for s, name in side] for side in (ours, theirs)))
         any_member = place.within(ANY)
         any_member.opinions.append(_named(values.weigh(keys), "names that vary, each"))
-        place.opinions.append(_lengths(series.map(lambda s: len(_object(s))), "names that vary"))
+        place.whole.append(_lengths(series.map(lambda s: len(_object(s))), "names that vary"))
         self._values(members, any_member, (*path, ANY))
 
     def _lists(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
@@ -105,6 +107,8 @@ class Walk:
         if all(element == ours[0] for element in ours):
             self._positions(series, place, path)
             return
+        if not series.pooled:
+            self.lists.append((path, series))
         key = _identity(ours)
         if key is not None:
             self._keyed(series, key, place, path)
@@ -114,7 +118,7 @@ class Walk:
             self._pool(series, place, path)
         else:
             self._positions(series, place, path)
-        place.opinions.extend(_kept(series))
+        place.whole.extend(_kept(series))
 
     def _positions(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         """Lists whose order is steady: position by position."""
@@ -132,27 +136,27 @@ class Walk:
             return {element.get(key) if isinstance(element, dict) else None: element for element in _list(sample)}
 
         objects = series.map(by_key)
-        found = {name: None for s in [*objects.primary, *objects.candidate] for name in s.value}  # type: ignore[attr-defined]
+        found = {name: None for s in [*series.primary, *series.candidate] for name in by_key(s)}
         for name in found:
             if self._left < 0:
                 return
-            element = objects.map(lambda s, name=name: s.value.get(name, ABSENT))  # type: ignore[misc,attr-defined]
+            element = objects.map(lambda s, name=name: s.value.get(name, ABSENT))  # type: ignore[misc]
             self._values(element, place.within(ANY), (*path, ANY))
-        place.opinions.append(_reordered(series.map(lambda s: list(by_key(s)))))
+        place.whole.append(_reordered(series.map(lambda s: list(by_key(s)))))
 
     def _set(self, series: Series, place: Place) -> None:
         """Lists that are permutations of each other: what is in them has to stay."""
         counted = series.map(lambda s: _multiset(_list(s)))
-        elements = {element: None for s in [*counted.primary, *counted.candidate] for element in s.value}  # type: ignore[attr-defined]
+        elements = {element: None for s in [*series.primary, *series.candidate] for element in _multiset(_list(s))}
         for element in elements:
-            count = counted.map(lambda s, element=element: s.value.get(element, ABSENT))  # type: ignore[misc,attr-defined]
+            count = counted.map(lambda s, element=element: s.value.get(element, ABSENT))  # type: ignore[misc]
             if not all(same(s.value, count.primary[0].value) for s in [*count.primary, *count.candidate]):
                 place.within(ANY).opinions.append(values.weigh(count))
-        place.opinions.append(Opinion(noise=True, more=False, text="a list in changing order"))
+        place.whole.append(Opinion(noise=True, more=False, text="a list in changing order"))
 
     def _pool(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         """Lists of varying length or content: held to a length, and all elements to what the elements look like."""
-        place.opinions.append(_lengths(series.map(lambda s: len(_list(s))), "a list"))
+        place.whole.append(_lengths(series.map(lambda s: len(_list(s))), "a list"))
         elements = Series([], [], series.turns, pooled=True).replace(
             *([Sample(element, s.turn, s.at) for s in side for element in _list(s)] for side in (series.primary, series.candidate))
         )
@@ -198,8 +202,7 @@ def _lengths(series: Series, what: str) -> Opinion:
     if constant(single.primary):
         opinion = values.weigh(single)
         return _named(opinion, f"{what} of a length that is") if not opinion.noise else Opinion(noise=True, more=False, text=what)
-    opinion = numbers.spread(single)
-    return _named(opinion, f"{what} whose length is")
+    return _named(numbers.spread(single), f"{what} whose length is")
 
 
 def _identity(lists: Sequence[list[Any]]) -> str | None:
@@ -290,7 +293,7 @@ def _sorted_by(lists: Sequence[list[Any]]) -> list[tuple[str, bool]]:
         return []
     first = next(elements for elements in lists if elements)[0]
     keys = [""] if not isinstance(first, dict) else [key for key, value in first.items() if isinstance(value, (int, float, str))]
-    found = []
+    found: list[tuple[str, bool]] = []
     for key in keys:
         columns = [_column(elements, key) for elements in lists]
         if any(len(set(column)) > 1 for column in columns if _is_sorted(column, descending=False) or _is_sorted(column, descending=True)):
