@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -113,12 +114,16 @@ class Engine:
             raise SetupError(f"The container of target {target} cannot join the network {name}: {_said(error)}") from None
         return None
 
-    def close(self) -> None:
-        """Remove all that this run has made, and hang up; safe to call twice."""
-        for one in _ours(self._client.client):
-            if one.run == self.run_id:
-                one.remove()
-        self._client.client.close()
+    def remove_network(self) -> None:
+        """Remove the network of this run, where there is one; what is still in it leaves it first."""
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, OSError):
+            for network in self._networks():
+                network.reload()
+                for container in network.containers:
+                    network.disconnect(container, force=True)
+                network.remove()
 
     def hang_up(self) -> None:
         """Close the connection, and leave what was made."""

@@ -32,6 +32,7 @@ class Backend(NamedTuple):
 
 MIRRORS: Mapping[str, Backend] = {
     "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
+    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy",)),
     "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy",)),
     "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy",), ways=("workload", "url")),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pytest_shadowdiff.model import Headers, Rule, Tls
 
+ENVOY_IMAGE = "envoyproxy/envoy:v1.40.0"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -65,7 +67,7 @@ class Service:
     host: str | None = None
     ephemeral_image: str | None = None
     lease_seconds: float = 60.0
-    image: str = "envoyproxy/envoy:v1.40.0"
+    image: str = ENVOY_IMAGE
     pull_secret: str | None = None
     start_seconds: float = 120.0
     wait_seconds: float = 120.0
@@ -110,6 +112,7 @@ class Settings:
         endpoints: templates of endpoints, `METHOD template` or a template alone.
         redact: further names of headers and fields whose values are secret.
         envoy: path of an Envoy binary.
+        envoy_image: the image of Envoy that the mirror `docker` starts.
         keep: the spool stays at the end.
         home: the folder of the configuration; acceptances live there.
     """
@@ -133,5 +136,6 @@ class Settings:
     redact: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     envoy: str | None = None
+    envoy_image: str = ENVOY_IMAGE
     keep: bool = False
     home: Path = field(default_factory=Path.cwd)

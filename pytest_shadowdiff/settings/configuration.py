@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_shadowdiff.errors import SettingsError
 from pytest_shadowdiff.model import Rule, Tls
-from pytest_shadowdiff.settings import Limits, Service, Target
+from pytest_shadowdiff.settings import ENVOY_IMAGE, Limits, Service, Target
 from pytest_shadowdiff.settings.table import Table, describe, one_of
 
 RuleFrom = Callable[[Mapping[str, object], str], Rule]
@@ -17,7 +17,7 @@ RuleFrom = Callable[[Mapping[str, object], str], Rule]
 OPTIONS = frozenset(
     {"target", "primary", "control", "mirror", "tap", "percent", "timeout", "allow_unsafe", "report", "route", "allow_context"}
 )
-TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "keep", "envoy", "redact"})
+TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "keep", "envoy", "envoy_image", "redact"})
 WAYS = ("url", "command", "image", "workload")
 TARGET_KEYS = frozenset(
     {*WAYS, "port", "ready", "ready_seconds", "env", "cwd", "volumes", "pull", "headers", "host", "tls", "log", "log_file", "capture"}
@@ -46,6 +46,7 @@ class Configuration:
     redact: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     envoy: str | None = None
+    envoy_image: str = ENVOY_IMAGE
     keep: bool = False
 
 
@@ -104,6 +105,7 @@ def _configuration(values: object, file: Path, table: str, rule_from: RuleFrom) 
         redact=tuple(top.words("redact") or ()),
         limits=_limits(top.raw("limits"), f"{place}, limits"),
         envoy=top.text("envoy"),
+        envoy_image=top.text("envoy_image") or ENVOY_IMAGE,
         keep=top.flag("keep") or False,
     )
 

@@ -168,6 +168,7 @@ def resolve(
         redact=configuration.redact,
         limits=configuration.limits,
         envoy=configuration.envoy,
+        envoy_image=configuration.envoy_image,
         keep=configuration.keep,
         home=configuration.home,
     )

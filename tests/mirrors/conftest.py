@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -60,7 +60,7 @@ class Mirrored:
     def seen(self, name: str, path: str) -> list[tuple[str, str]]:
         """How a version saw the requests for a path: head and body of each, asked past the mirror."""
         upstream = self.run._started[name].upstream
-        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{path}") as response:
+        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{quote(path, safe="")}") as response:
             return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in json.load(response)]
 
 
