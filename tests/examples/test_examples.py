@@ -96,3 +96,17 @@ def test_the_own_services_regression_is_found_and_its_fix_is_clean(tmp_path: Pat
     assert shown["test_an_order_can_be_placed"][0] == "skipped"
     mended = judged(example, "pytest -q --shadow-target=v2-fixed --shadow-allow-unsafe", tmp_path)
     assert not {verdict for verdict, _ in mended.values()} & {"different", "incomplete", "skipped"}
+
+
+def test_the_gate_names_the_crash_in_junit(tmp_path: Path) -> None:
+    from xml.etree import ElementTree as ET
+
+    junit = tmp_path / "junit.xml"
+    assert run(EXAMPLES / "04-ci-gate", f"pytest -q --shadow-target=crashing --junitxml={junit}").returncode == 1
+    cases = {case.get("name"): case for case in ET.parse(junit).iter("testcase")}  # noqa: S314 - our own file
+    error = cases["test_price[2]"].find("error")
+    assert error is not None
+    assert "reset the connection" in str(error.get("message"))
+    verdicts = {item.get("name"): item.get("value") for item in cases["test_price[2]"].iter("property")}
+    assert verdicts == {"shadowdiff.incomplete": "1"}
+    assert cases["test_price[1]"].find("error") is None
