@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.chunks import Chunks
-from pytest_shadowdiff.relay.framing import MAX_HEAD, FramingError, ResponseHead, bare_newline
+from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, ResponseHead, bare_newline
 from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Answer:
     """
 
     __slots__ = (
+        "_asked",
         "_body",
         "_held",
         "_interim",
@@ -80,8 +81,9 @@ class Answer:
         "over",
     )
 
-    def __init__(self, method: bytes, limit: int, spill: Callable[[bytes], None] | None) -> None:
+    def __init__(self, method: bytes, limit: int, spill: Callable[[bytes], None] | None, *, asked: bool = False) -> None:
         self._method = method
+        self._asked = asked
         self.limit = limit
         self._spill = spill
         self._held = b""
@@ -161,7 +163,7 @@ class Answer:
                 return at, 0
             if end - at > MAX_HEAD:
                 raise _endless()
-            head = ResponseHead(data[at:end], self._method)
+            head = ResponseHead(data[at:end], self._method, asked=self._asked)
             if not head.interim:
                 break
             self._interim += 1
@@ -181,7 +183,7 @@ class Answer:
             message = "a bare LF in the header section"
             raise FramingError(message)
         if data and not b"HTTP/1.".startswith(data[:7]):
-            message = f"no status line: {data[:40].decode('latin-1')!r}"
+            message = "it speaks TLS, and this is plain HTTP" if data.startswith(TLS) else "no status line of HTTP/1.0 or HTTP/1.1"
             raise FramingError(message)
         self._held = data
 

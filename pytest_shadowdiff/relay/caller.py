@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.answer import Answer
 from pytest_shadowdiff.relay.call import Call
-from pytest_shadowdiff.relay.framing import MAX_HEAD, FramingError, RequestHead, bare_newline
+from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, RequestHead, bare_newline
 from pytest_shadowdiff.relay.primary import Primary, reset
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Caller(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._eof = True
+        call = self.call
+        if call is not None and call.ended and not call.body.ended:  # it was answered, and sends no more
+            self.call = None
+            self.entry.abandoned(call)
         if self.call is None and not self.tunnel:
             return False
         if self._primary is not None:
@@ -123,6 +127,8 @@ class Caller(asyncio.Protocol):
     def _on_half_head(self, buffer: bytes) -> None:
         if len(buffer) > MAX_HEAD:
             self.refuse(buffer[:MAX_HEAD], str(_endless()))
+        elif buffer.startswith(TLS):
+            self.refuse(buffer, "it speaks TLS, and this is plain HTTP")
         elif bare_newline(buffer):
             self.refuse(buffer, "a bare LF in the header section")
         elif not buffer:
@@ -145,7 +151,7 @@ class Caller(asyncio.Protocol):
             if len(self._buffer) > _HELD:
                 self.hold()
         self.entry.begun(call, parsed)
-        call.answer = Answer(call.method, server.limits.body, server.spill(call))
+        call.answer = Answer(call.method, server.limits.body, server.spill(call), asked=bool(parsed.tunnel))
         head = server.primary_rewriting(head, call.pair) if server.primary_rewriting.changes else head
         call.sent_at = server.loop.time()
         if head is call.head:
@@ -264,6 +270,8 @@ class Caller(asyncio.Protocol):
         call = self.call
         if call is None:
             self._close()
+            return
+        if call.ended and self._eof:  # the last words are still to be said
             return
         self.call = None
         answer = call.answer

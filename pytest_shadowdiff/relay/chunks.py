@@ -74,7 +74,7 @@ class Chunks:
     def _size(self, line: bytes) -> None:
         match = _SIZE.fullmatch(line, 0, len(line) - 1)
         if match is None:
-            message = f"no chunk size: {line[:40].decode('latin-1')!r}"
+            message = "no chunk size where one has to be"
             raise FramingError(message)
         size = int(match[1], 16)
         if size:
@@ -92,7 +92,7 @@ class Chunks:
             raise FramingError(message)
         field = FIELDS.fullmatch(line + b"\n")
         if field is None:
-            message = f"no trailer field: {line[:60].decode('latin-1')!r}"
+            message = "no trailer field where one has to be"
             raise FramingError(message)
 
     def _check_length(self, line: bytes) -> None:

@@ -81,6 +81,7 @@ class Copies:
         self._recorder = recorder
         self._limits = limits
         self._timeout = timeout
+        self._patience = min(limits.order_seconds, timeout / 5)  # what waits has to be answered in time as well
         self._loop = loop
         self._all: dict[Copy, None] = {}
         self._bytes = 0
@@ -191,7 +192,7 @@ class Copies:
         for copy in list(self._all):
             if now >= copy.deadline:
                 self._overdue(copy)
-            elif copy.soft and now >= copy.born + self._limits.order_seconds:
+            elif copy.soft and now >= copy.born + self._patience:
                 copy.soft = 0
                 for other in copy.lane.unfinished:
                     other.followers = [pair for pair in other.followers if pair[0] is not copy or pair[1]]

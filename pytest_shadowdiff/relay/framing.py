@@ -12,6 +12,7 @@ from typing import Final
 from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH, NONE
 
 MAX_HEAD: Final = 64 * 1024
+TLS: Final = b"\x16\x03"  # how a TLS handshake begins
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*")
@@ -56,11 +57,14 @@ class ResponseHead:
         interim: a 1xx, after which another response follows.
         tunnel: from here on the connection is not HTTP any more.
         close: the sender closes the connection after it.
+
+    Args:
+        asked: the request asked for an upgrade.
     """
 
     __slots__ = ("close", "framing", "interim", "length", "status", "tunnel")
 
-    def __init__(self, head: bytes, method: bytes) -> None:
+    def __init__(self, head: bytes, method: bytes, *, asked: bool = False) -> None:
         line = _STATUS_LINE.match(head)
         if line is None:
             raise FramingError(_what_is_wrong_with_line(head, "status line"))
@@ -68,6 +72,9 @@ class ResponseHead:
         self.status = status = int(digits)
         self.interim = 100 <= status < 200 and status != 101
         self.tunnel = status == 101 or (method == b"CONNECT" and 200 <= status < 300)
+        if status == 101 and not asked:
+            message = "101 without being asked"
+            raise FramingError(message)
         framing, self.length = _framing(head, line.end(), minor)
         self.close = closes(head, minor)
         if method == b"HEAD" or status < 200 or status in {204, 304} or self.tunnel:
@@ -140,16 +147,19 @@ def _list(lower: bytes, name: bytes) -> list[bytes]:
 
 
 def _what_is_wrong_with_line(head: bytes, what: str) -> str:
+    """The reason, without quoting what may be secret."""
     line = head.partition(b"\r\n")[0]
+    if line.startswith(TLS):
+        return "it speaks TLS, and this is plain HTTP"
     if b"\n" in line or b"\r" in line:
         return f"a bare CR or LF in the {what}"
     if b"\0" in line:
         return f"NUL in the {what}"
-    return f"no {what} of HTTP/1.0 or HTTP/1.1: {line[:60].decode('latin-1')!r}"
+    return f"no {what} of HTTP/1.0 or HTTP/1.1"
 
 
 def _what_is_wrong_with_fields(head: bytes, start: int) -> str:
-    for line in head[start:-4].split(b"\r\n"):
+    for number, line in enumerate(head[start:-4].split(b"\r\n"), 1):
         if b"\r" in line or b"\n" in line:
             return "a bare CR or LF in the header section"
         if b"\0" in line:
@@ -160,7 +170,7 @@ def _what_is_wrong_with_fields(head: bytes, start: int) -> str:
         if colon and name != name.rstrip(b" \t"):
             return f"a blank before the colon of {name.rstrip()[:40].decode('latin-1')!r}"
         if not colon or not re.fullmatch(_TOKEN, name):
-            return f"no header field: {line[:60].decode('latin-1')!r}"
+            return f"header line {number} is no field"
     return "an empty line within the header section"
 
 

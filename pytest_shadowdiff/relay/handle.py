@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS: Final = 20.0
 _REPLY_SECONDS: Final = 10.0
-_STOP_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 2.0
 _KEPT: Final = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT")
 _HEADERS: Final = {"content-length", "transfer-encoding"}
 

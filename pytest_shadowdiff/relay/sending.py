@@ -83,8 +83,11 @@ class Sender:
 
     def overdue(self, shot: Shot) -> None:
         """Its time is over."""
-        how = "was not complete" if shot.answer.begun else "did not come" if shot.started else "could not come (not sent yet)"
-        self._fail(shot, f"the answer of the {self.name} to {shot.what} {how} within {shot.patience}")
+        if shot.started:
+            how = "was not complete" if shot.answer.begun else "did not come"
+            self._fail(shot, f"the answer of the {self.name} to {shot.what} {how} within {shot.patience}")
+        else:
+            self._fail(shot, f"{shot.what} was not sent to the {self.name} within {shot.patience}: no connection was free (max_connections)")
 
     def close(self) -> None:
         """Close every connection; shots that fly are forgotten."""

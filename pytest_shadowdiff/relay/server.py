@@ -137,8 +137,13 @@ class Server:
     def _sender(self, role: Role, upstream: Upstream) -> Sender:
         return Sender(self._dialer(role, upstream), self.loop, self.limits.connections)
 
-    def _copies(self, role: str, upstream: Upstream, timeout: float) -> Copies:
+    def _copies(self, role: Role, upstream: Upstream, timeout: float) -> Copies:
         return Copies(ROLES.index(role), self._sender(role, upstream), Rewriting(upstream), self.recorder, self.limits, timeout, self.loop)
+
+
+def _copied(plan: Plan) -> list[tuple[Role, Upstream]]:
+    sides: list[tuple[Role, Upstream | None]] = [("candidate", plan.routing.copy), ("control", plan.routing.control)]
+    return [(role, upstream) for role, upstream in sides if upstream is not None]
 
 
 def _asked(plan: Plan) -> list[tuple[Role, Upstream]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from pytest_shadowdiff.errors import SpoolError
-from pytest_shadowdiff.model import Exchange, Request, Role
+from pytest_shadowdiff.model import Exchange, Request
 from pytest_shadowdiff.spool import records as raw
 from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
 from pytest_shadowdiff.spool.http import request_of, response_of
@@ -99,11 +99,6 @@ class Reader:
             for pair in [pair for pair, opened in self._open.items() if opened.request is None]:
                 yield self._opened(pair, self._open[pair], b"")
 
-    def close(self) -> None:
-        """Let go of all files."""
-        for series in self._series.values():
-            series.close()
-
     def _all(self) -> list[Series]:
         try:
             names = {path.name[: -len(raw.SUFFIX) - 6] for path in self._directory.iterdir() if path.name.endswith(raw.SUFFIX)}
@@ -175,7 +170,7 @@ class Reader:
         opened.record.wire = b""
         if not opened.waiting:
             self._open.pop(pair, None)
-        owed: tuple[Role, ...] = tuple([role for bit, role in enumerate(raw.ROLES) if record.owed >> bit & 1])
+        owed = tuple([role for bit, role in enumerate(raw.ROLES) if record.owed >> bit & 1])
         return Opened(pair, record.test, request, record.started, owed)
 
     def _request(self, what: raw.SeenRecord, opened: Request | None) -> Request:

@@ -15,13 +15,15 @@ from typing import Final
 
 import msgspec
 
+from pytest_shadowdiff.model import Role
+
 MAGIC: Final = b"shadowdiff spool"
 VERSION: Final = 1
 SEGMENT_HEADER: Final = MAGIC + struct.pack("<H", VERSION)
 RECORD: Final = struct.Struct("<IIB")
 SUFFIX: Final = ".spool"
 
-ROLES: Final = ("primary", "candidate", "control")
+ROLES: Final[tuple[Role, ...]] = ("primary", "candidate", "control")
 REQUEST: Final = 3  # the stream of a request's body, beside those of the three roles' answers
 
 # How the end of a body is found.

@@ -33,79 +33,62 @@ class Series:
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
         self._name = name
-        self._number = 0
-        self._file: BinaryIO | None = None
-        self._path = directory
-        self._at = 0
-        self._held = b""
+        self._number = 1
+        self._at = 0  # how far the file was read
+        self._data = b""  # the last of it, and how much of that was yielded
+        self._done = 0
 
     def records(self) -> Iterator[Record | Path]:
         """What is new: records, and the path of each segment that has been read to its end."""
         while True:
-            if self._file is None and not self._open():
+            path = self._path(self._number)
+            following = self._path(self._number + 1).exists()  # before reading: then this one is whole
+            try:
+                with path.open("rb", buffering=0) as file:
+                    yield from self._rest(file, path)
+            except FileNotFoundError:
                 return
-            following = self._path_of(self._number + 1).exists()  # before reading: then this one is whole
-            yield from self._rest()
             if not following:
                 return
-            done = self._path
-            self.close()
-            yield done
+            self._number += 1
+            self._at, self._data, self._done = 0, b"", 0
+            yield path
 
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _path_of(self, number: int) -> Path:
+    def _path(self, number: int) -> Path:
         return self._directory / f"{self._name}.{number:05d}{SUFFIX}"
 
-    def _open(self) -> bool:
-        path = self._path_of(self._number + 1)
-        try:
-            self._file = path.open("rb", buffering=0)
-        except FileNotFoundError:
-            return False
-        self._number += 1
-        self._path, self._at, self._held = path, 0, b""
-        return True
-
-    def _rest(self) -> Iterator[Record]:
-        if not self._at and not self._begun():
+    def _rest(self, file: BinaryIO, path: Path) -> Iterator[Record]:
+        if not self._at and not self._begun(file, path):
             return
-        file = self._file
-        assert file is not None
+        file.seek(self._at)
+        yield from self._parsed(path)
         while block := file.read(_BLOCK):
-            data = self._held + block
-            at = 0
-            while (end := self._end(data, at)) and end <= len(data):
-                _, checksum, kind = RECORD.unpack_from(data, at)
-                payload = data[at + RECORD.size : end]
-                if crc32(payload, crc32(b"%c" % kind)) != checksum:
-                    raise self._damaged(self._at + at)
-                yield Record(kind, payload, self._path, self._at + end)
-                at = end
-            self._at += at
-            self._held = data[at:]
+            self._data, self._done = self._data[self._done :] + block, 0
+            self._at += len(block)
+            yield from self._parsed(path)
+
+    def _parsed(self, path: Path) -> Iterator[Record]:
+        data = self._data
+        base = self._at - len(data)
+        while (end := self._end(data, self._done)) and end <= len(data):
+            start, self._done = self._done, end
+            _, checksum, kind = RECORD.unpack_from(data, start)
+            payload = data[start + RECORD.size : end]
+            if crc32(payload, crc32(b"%c" % kind)) != checksum:
+                raise SpoolError(f"{path} is damaged: the record at byte {base + start} does not match its checksum.")
+            yield Record(kind, payload, path, base + end)
 
     def _end(self, data: bytes, at: int) -> int:
         if len(data) - at < RECORD.size:
             return 0
         return at + RECORD.size + int(RECORD.unpack_from(data, at)[0])
 
-    def _begun(self) -> bool:
-        assert self._file is not None
-        head = self._file.read(len(SEGMENT_HEADER))
+    def _begun(self, file: BinaryIO, path: Path) -> bool:
+        head = file.read(len(SEGMENT_HEADER))
         if len(head) < len(SEGMENT_HEADER):
-            self._file.seek(0)
             return False
         if head != SEGMENT_HEADER:
             what = "is of another version of the format" if head.startswith(MAGIC) else "is no segment of a spool"
-            message = f"{self._path} {what}; this version reads version {VERSION}."
-            raise SpoolError(message)
+            raise SpoolError(f"{path} {what}; this program reads version {VERSION}.")
         self._at = len(SEGMENT_HEADER)
         return True
-
-    def _damaged(self, at: int) -> SpoolError:
-        return SpoolError(f"{self._path} is damaged: the record at byte {at} does not match its checksum. What stands before it was read.")
