@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_shadowdiff.model import Pair
     from pytest_shadowdiff.redact import Redactor
-    from pytest_shadowdiff.report.outline import RunRecord
+    from pytest_shadowdiff.report.outline import Reported
     from pytest_shadowdiff.settings import Report
 
 __all__ = ["FORMATS", "pair_record", "write"]
@@ -24,8 +24,13 @@ __all__ = ["FORMATS", "pair_record", "write"]
 FORMATS: Mapping[str, str | None] = {
     "html": "shadowdiff-report.html",
     "json": "shadowdiff-report.json",
+    "markdown": "shadowdiff-report.md",
+    "har": "shadowdiff-report.har",
+    "github": None,
 }
 """The formats, with the name of the file that each is written to by default; None where it is no file."""
+
+_NEEDS = {"jinja2": "html", "markupsafe": "html"}
 
 
 def pair_record(pair: Pair, redactor: Redactor) -> dict[str, Any]:
@@ -35,11 +40,12 @@ def pair_record(pair: Pair, redactor: Redactor) -> dict[str, Any]:
     return records.pair_record(pair, redactor)
 
 
-def write(report: Report, run: RunRecord, folder: Path) -> str:
+def write(report: Report, run: Reported, folder: Path) -> str:
     """Write a report.
 
     Args:
         report: its format, and its path where one was given.
+        run: what it tells of.
         folder: where a report without a path goes.
 
     Returns:
@@ -53,8 +59,13 @@ def write(report: Report, run: RunRecord, folder: Path) -> str:
     try:
         where = import_module(f"pytest_shadowdiff.report.{report.format}").write(run, path)
     except OSError as error:
-        message = (
-            f"The {report.format} report cannot be written to {path}: {error.strerror or error}. Name another place with --shadow-report."
-        )
-        raise ShadowError(message) from None
+        place = error.filename if path is None else path
+        raise ShadowError(
+            f"The {report.format} report cannot be written to {place}: {error.strerror or error}. Name another place with --shadow-report."
+        ) from None
+    except ModuleNotFoundError as error:
+        extra = _NEEDS.get(error.name or "")
+        if extra is None:
+            raise
+        raise ShadowError(f"The {report.format} report needs {error.name}: pip install 'pytest-shadowdiff[{extra}]'.") from None
     return f"{report.format} report: {where}"

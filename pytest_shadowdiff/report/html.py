@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_shadowdiff.model import Kind, Verdict
 from pytest_shadowdiff.report.files import replaced
-from pytest_shadowdiff.report.json import outline
 from pytest_shadowdiff.report.text import duration, seen_apart, visible
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.report.outline import Record, RunRecord
+    from pytest_shadowdiff.report.outline import Record, Reported
 
 WHOLE = 500
 """Pairs that are shown with their messages: the first that differ or have no verdict."""
@@ -30,19 +29,20 @@ _NOTHING = "(not there)"
 _PAGE = Path(__file__).parent / "page"
 
 
-def write(run: RunRecord, path: Path) -> Path:
+def write(run: Reported, path: Path) -> Path:
     """Write the report, pair by pair."""
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
     environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"shown": visible, "body": _body, "sides": lambda difference: list(_sides(run, difference)), "times": _times}
+    head = run.outline()
+    names = (visible(head["primary"]), visible(head["candidate"]))
+    environment.filters |= {"shown": visible, "body": _body, "sides": lambda difference: list(_sides(names, difference)), "times": _times}
     style, script = ((_PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    head = outline(run)
     stream = environment.get_template("page.html.jinja").stream(
-        primary=visible(run.primary),
-        candidate=visible(run.candidate),
-        mirror=run.mirror,
+        primary=names[0],
+        candidate=names[1],
+        mirror=visible(head["mirror"]),
         counts=head["summary"],
         verdicts=[str(verdict) for verdict in _ORDER],
         endpoints=sorted(head["endpoints"], key=lambda endpoint: (-endpoint["different"], endpoint["endpoint"])),
@@ -65,11 +65,11 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _listed(run: RunRecord) -> Iterator[Mapping[str, Any]]:
+def _listed(run: Reported) -> Iterator[Mapping[str, Any]]:
     """What differs or has no verdict, then all else, in the order of the run."""
     count = whole = 0
     for wanted in (True, False):
-        for record in run.pairs():
+        for record in run.records():
             if (record["verdict"] in _SHOWN_WHOLE) is not wanted:
                 continue
             count += 1
@@ -85,7 +85,7 @@ def _entry(record: Record, *, whole: bool, opened: bool) -> Mapping[str, Any]:
     return {**record, "whole": whole, "open": opened, "differences": record["differences"][: 100 if whole else 5]}
 
 
-def _sides(run: RunRecord, difference: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+def _sides(names: tuple[str, str], difference: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str, str]]]:
     """Both values, each in three parts: what is alike, what is not, what is alike again."""
     header = difference["path"].startswith("header:")
     texts = []
@@ -94,7 +94,7 @@ def _sides(run: RunRecord, difference: Mapping[str, Any]) -> Iterator[tuple[str,
         missing = difference["kind"] == without or (header and value is None)
         texts.append(_NOTHING if missing else visible(json.dumps(value, ensure_ascii=False))[:_LONGEST])
     parts = [(text, "", "") for text in texts] if _NOTHING in texts else seen_apart(*texts)
-    return zip((visible(run.primary), visible(run.candidate)), parts, strict=True)
+    return zip(names, parts, strict=True)
 
 
 def _body(message: Mapping[str, Any]) -> str:
