@@ -51,8 +51,8 @@ class Dialer:
         except ConnectionRefusedError:
             return self._remember(f"the {self.name} refused the connection")
         except OSError as error:  # TLS, DNS, routes, missing sockets
-            what = "TLS failed" if "ssl" in type(error).__module__ or "SSL" in type(error).__name__ else "cannot be connected"
-            return self._remember(f"the {self.name}: {what}: {error.strerror or error}")
+            what = "TLS: " if type(error).__module__ == "ssl" else ""
+            return self._remember(f"the {self.name} cannot be reached ({what}{error.strerror or error})")
         return ""
 
     def _remember(self, reason: str) -> str:

@@ -70,13 +70,14 @@ def test_problems_are_seen_too(lab: Lab) -> None:
 
 
 def test_nobody_is_asked_while_a_caller_waits_but_only_for_a_moment(lab: Lab) -> None:
-    held = threading.Event()
+    held, arrived = threading.Event(), threading.Event()
     times: list[str] = []
 
     def script(peer: Peer) -> None:
         while request := peer.request():
             times.append(request.split(b" ")[1].decode())
             if request.startswith(b"GET /slow"):
+                arrived.set()
                 held.wait(20)
             peer.send(OK)
 
@@ -85,7 +86,7 @@ def test_nobody_is_asked_while_a_caller_waits_but_only_for_a_moment(lab: Lab) ->
     waiting = setup.caller()
     waiting.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
     pair = pair_of(setup)
-    setup.opened(2)
+    assert arrived.wait(20)
     setup.relay.ask(pair, 1)
     setup.relay.settle("t")
     assert times == ["/fast", "/slow"]

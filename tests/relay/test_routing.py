@@ -68,11 +68,14 @@ def test_a_version_on_a_unix_socket(lab: Lab, tmp_path: Path) -> None:
         listener.bind(str(path))
         listener.listen()
 
+        def answer(sock: socket.socket) -> None:
+            with sock:
+                serve()(Peer(sock))
+
         def accept() -> None:
             with suppress(OSError):
                 while True:
-                    serve_one = listener.accept()[0]
-                    threading.Thread(target=serve(), args=(Peer(serve_one),), daemon=True).start()
+                    threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         there = Upstream("v1", "", 0, socket=str(path))
@@ -83,7 +86,7 @@ def test_a_version_on_a_unix_socket(lab: Lab, tmp_path: Path) -> None:
     gone = Upstream("v2", "", 0, socket=str(tmp_path / "gone.sock"))
     setup = lab.mirror(lab.version(), gone)
     setup.exchange(GET)
-    assert setup.seen("candidate")[0].exchange.problem == f"the candidate v2 ({gone.socket}) cannot be connected: No such file or directory for GET /x"
+    assert setup.seen("candidate")[0].exchange.problem == f"the candidate v2 ({gone.socket}) cannot be reached (No such file or directory) for GET /x"
 
 
 def test_a_version_by_name(lab: Lab) -> None:
@@ -111,7 +114,8 @@ def tls_script(certificates: Path) -> object:
     context.verify_mode = ssl.CERT_REQUIRED
 
     def script(peer: Peer) -> None:
-        serve()(Peer(context.wrap_socket(peer.sock, server_side=True)))
+        with peer.sock, context.wrap_socket(peer.sock, server_side=True) as sock:
+            serve()(Peer(sock))
 
     return script
 
@@ -127,11 +131,11 @@ def test_tls_with_authority_client_certificate_and_name(lab: Lab, certificates: 
 
     setup = lab.mirror(there, replace(there, tls=replace(tls, server_name="w.example")))
     setup.exchange(GET)
-    assert "TLS failed" in setup.seen("candidate")[0].exchange.problem
+    assert "cannot be reached (TLS: " in setup.seen("candidate")[0].exchange.problem
 
     setup = lab.mirror(there, replace(there, tls=replace(tls, ca=None)))
     setup.exchange(GET)
-    assert "TLS failed" in setup.seen("candidate")[0].exchange.problem
+    assert "cannot be reached (TLS: " in setup.seen("candidate")[0].exchange.problem
 
     setup = lab.mirror(there, replace(there, tls=replace(tls, ca=None, verify=False)))
     setup.exchange(GET)
