@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ from pytest_shadowdiff.errors import ShadowError
 from pytest_shadowdiff.workers import Part
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.acceptances import Acceptance
+    from pytest_shadowdiff.accepting import Key
     from pytest_shadowdiff.report.outline import RunRecord
     from pytest_shadowdiff.report.summary import Summary
     from pytest_shadowdiff.session import Session
@@ -60,6 +64,8 @@ class Result:
         asked: how many tests asked for the mirror.
         records: files of records, a pair a line.
         lines: what the mirrors say of themselves, each line once.
+        accepted: differences to be recorded.
+        used: keys of the acceptances that let something through.
     """
 
     def __init__(self, summary: Summary) -> None:
@@ -67,10 +73,13 @@ class Result:
         self.summary = summary
         self.records: list[Path] = []
         self.lines: list[str] = []
+        self.accepted: list[Acceptance] = []
+        self.used: set[Key] = set()
 
 
 def add_up(parts: Sequence[Part]) -> Result:
     """The parts of all processes as one."""
+    from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.report.summary import Summary
 
     result = Result(Summary())
@@ -78,6 +87,9 @@ def add_up(parts: Sequence[Part]) -> Result:
         result.asked += part.asked
         result.records += [Path(file) for file in part.records]
         result.lines += [line for line in part.lines if line not in result.lines]
+        for endpoint, path, kind, values in part.accepted:
+            result.accepted.append(Acceptance(endpoint, path, kind, tuple((primary, candidate) for primary, candidate in values)))
+        result.used |= {(endpoint, path, kind) for endpoint, path, kind in part.used}
         if part.summary is not None:
             result.summary.merge(Summary.from_dict(part.summary))
     return result
@@ -85,8 +97,14 @@ def add_up(parts: Sequence[Part]) -> Result:
 
 def _part(session: Session) -> Part:
     total = add_up([Part(summary=run.summary.to_dict(), lines=list(run.lines)) for run in session.runs])
-    records = [str(run.verdicts.records) for run in session.runs if session.settings.reports]
-    return Part(session.asked, total.summary.to_dict(), records, total.lines)
+    return Part(
+        asked=session.asked,
+        summary=total.summary.to_dict(),
+        records=[str(run.verdicts.records) for run in session.runs if session.settings.reports],
+        lines=total.lines,
+        accepted=[(*entry.key(), [list(pair) for pair in entry.values]) for run in session.runs for entry in run.accepting.found],
+        used=[list(key) for run in session.runs for key in sorted(run.accepting.used)],
+    )
 
 
 def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
@@ -101,6 +119,24 @@ def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
         _fail(pytest_session)
     if result.summary.findings():
         _fail(pytest_session)
+    yield from _accept(session, result)
+
+
+def _accept(session: Session, result: Result) -> Iterator[str]:
+    from pytest_shadowdiff import accepting
+    from pytest_shadowdiff.acceptances import save
+
+    file = accepting.file_of(session.settings.home)
+    if session.settings.accept:
+        try:
+            save(file, accepting.merged(session.acceptances, result.accepted))
+        except ShadowError as error:
+            yield str(error)
+        else:
+            count = sum(len(entry.values) for entry in result.accepted)
+            yield f"{count} differences are recorded as accepted in {file}: give each a reason"
+    for entry in accepting.unused(session.acceptances, result.used, result.summary.endpoints):
+        yield f"{file.name}, line {entry.line}: let nothing through ({entry.endpoint}, {entry.path}): is it still needed?"
 
 
 def _fail(pytest_session: pytest.Session) -> None:
@@ -134,30 +170,32 @@ def _record(session: Session) -> RunRecord:
     )
 
 
-def in_order(files: Sequence[Path], order: dict[str, int]) -> Iterator[dict[str, object]]:
-    """The records of several workers in the order of the tests; one test's stay as they are.
+def in_order(files: Sequence[Path], order: Mapping[str, int]) -> Iterator[dict[str, object]]:
+    """The records of all workers, by the order of the tests, then by the time of the requests.
 
     Only places are held, never records, so a report of any size is written in little memory.
-    """
-    import json
 
-    places: list[tuple[int, int, array[int]]] = []
+    Args:
+        order: the place of each test; without it the time alone decides.
+    """
+    ranks, places, sources = array("d"), array("Q"), array("H")
+    tests = array("Q")
     for number, file in enumerate(files):
-        by_test: dict[str | None, array[int]] = {}
         with file.open("rb") as lines:
             at = 0
             for line in lines:
-                if order:
-                    by_test.setdefault(json.loads(line)["test"], array("Q")).append(at)
-                else:
-                    by_test.setdefault(None, array("Q")).append(at)
+                record = json.loads(line)
+                tests.append(order.get(record["test"], len(order)))
+                ranks.append(record["started"])
+                places.append(at)
+                sources.append(number)
                 at += len(line)
-        places += [(order.get(test or "", len(order)), number, found) for test, found in by_test.items()]
-    for _, number, found in sorted(places, key=lambda place: place[:2]):
-        with files[number].open("rb") as lines:
-            for at in found:
-                lines.seek(at)
-                yield json.loads(lines.readline())
+    with contextlib.ExitStack() as opened:
+        opened_files = [opened.enter_context(file.open("rb")) for file in files]
+        for index in sorted(range(len(places)), key=lambda index: (tests[index], ranks[index])):
+            source = opened_files[sources[index]]
+            source.seek(places[index])
+            yield json.loads(source.readline())
 
 
 def summarize(session: Session, terminalreporter: pytest.TerminalReporter) -> None:

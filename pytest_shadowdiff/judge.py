@@ -65,7 +65,12 @@ def _unfit(side: str, exchange: Exchange | None) -> str:
 
 def _alike(primary: Exchange, candidate: Exchange, comparison: Comparison) -> Judgement:
     if comparison.silenced:
-        return Judgement(Verdict.NOISE, f"a rule says so: {_named(d.path for d in comparison.silenced)}", noise=tuple(comparison.silenced))
+        return Judgement(
+            Verdict.NOISE,
+            f"a rule says so: {_named(d.path for d in comparison.silenced)}",
+            noise=tuple(comparison.silenced),
+            silenced=tuple(comparison.silenced),
+        )
     not_seen = primary.not_seen | candidate.not_seen
     if not_seen:
         return Judgement(Verdict.PARTIAL, f"not seen: {', '.join(sorted(not_seen))}")
@@ -145,14 +150,15 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
             left[difference.path] = (difference, opinion.text)
             more = more or opinion.more
     more = more and case.rounds < ROUNDS  # who does not answer when asked again is not asked for ever
-    silenced = (*(difference for difference, _ in noise.values()), *case.silenced)
+    silenced = tuple(case.silenced)
+    quiet = (*(difference for difference, _ in noise.values()), *silenced)
     if not left:
-        return Judgement(Verdict.NOISE, _because(case, noise), noise=silenced, suspect=more)
+        return Judgement(Verdict.NOISE, _because(case, noise), noise=quiet, silenced=silenced, suspect=more)
     differences = tuple(difference for difference, _ in left.values())
     accepted = accepts is not None and all(map(accepts, differences))
     verdict = Verdict.ACCEPTED if accepted else Verdict.DIFFERENT
     reason = "; ".join(f"{path}: {text}" for path, (_, text) in list(left.items())[:_NAMED])
-    return Judgement(verdict, "" if accepted else _with_unheard(case, reason), differences, silenced, suspect=more and not accepted)
+    return Judgement(verdict, "" if accepted else _with_unheard(case, reason), differences, quiet, silenced, suspect=more and not accepted)
 
 
 def _acquitted(case: _Case, opinions: Opinions, difference: Difference, evidence: Evidence) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
+from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -36,12 +38,14 @@ class Way:
         normalize: a response as it is to be compared.
         judge: a pair and the rules of its test -> what is said of it; it stays suspect for a bounded number of rounds.
         ask: asks both versions once more; None where nobody may be asked.
+        final: a judgement as it stands, once nobody is asked again.
         learn: takes in a judged pair as evidence.
     """
 
     endpoint: Callable[[Request], str]
     normalize: Callable[[Request, Response], Response] | None
     judge: Callable[[Pair, Sequence[Rule]], Judgement]
+    final: Callable[[Pair, Judgement], Judgement]
     learn: Callable[[Pair], None]
     ask: Callable[[Pair, int], None] | None
 
@@ -74,7 +78,7 @@ class Judging(threading.Thread):
         self._passes = 0
         self._stopping = False
         self._broken: BaseException | None = None
-        self._last_write = 0.0
+        self._writes = array("d")
         self._swept = 0.0
 
     def run(self) -> None:
@@ -162,7 +166,7 @@ class Judging(threading.Thread):
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Opened) and event.request.method not in SAFE_METHODS:
-            self._last_write = max(self._last_write, event.started)
+            insort(self._writes, event.started)
         owed = self.pairer.feed(event)
         if owed is not None:
             pair = self.pairer.ready(owed, time.time())
@@ -170,8 +174,8 @@ class Judging(threading.Thread):
                 self._weigh(pair)
 
     def _weigh(self, pair: Pair) -> None:
-        key = pair.test or ""
-        judgement = self._judgement(pair, self.rules.get(key, ()))
+        pair = self._undisturbed(replace(pair, endpoint=self._way.endpoint(pair.request)))
+        judgement = self._judgement(pair, self.rules.get(pair.test or "", ()))
         if judgement.suspect and self._may_ask(pair) and self._ask(pair):
             return
         self._conclude(pair, judgement)
@@ -186,9 +190,28 @@ class Judging(threading.Thread):
         return True
 
     def _may_ask(self, pair: Pair) -> bool:
-        # After a write the primary may answer otherwise for that reason alone, which would look like noise.
-        safe = pair.request.method in SAFE_METHODS
-        return safe and pair.primary is not None and self._last_write < pair.primary.started
+        return pair.request.method in SAFE_METHODS and self._write_after(pair) is None
+
+    def _write_after(self, pair: Pair) -> float | None:
+        """When the first write began after a pair's request did."""
+        if pair.primary is None:
+            return None
+        place = bisect_right(self._writes, pair.primary.started)
+        return self._writes[place] if place < len(self._writes) else None
+
+    def _undisturbed(self, pair: Pair) -> Pair:
+        """The pair without what was asked again while a write was under way, or after it.
+
+        The primary may answer otherwise for that reason alone, which would pass a real difference off as noise.
+        """
+        write = self._write_after(pair)
+        if write is None or not pair.repeats:
+            return pair
+        repeats = tuple(
+            repeat for repeat in pair.repeats if all(one is None or _ended(one) < write for one in (repeat.control, repeat.candidate))
+        )
+        asked = pair.control is pair.repeats[0].control
+        return replace(pair, repeats=repeats, control=(repeats[0].control if repeats else None) if asked else pair.control)
 
     def _judgement(self, pair: Pair, rules: Sequence[Rule]) -> Judgement:
         try:
@@ -214,6 +237,11 @@ class Judging(threading.Thread):
     def _conclude(self, pair: Pair, judgement: Judgement) -> None:
         key = pair.test or ""
         self.pairer.close(pair.id)
-        judged = replace(pair.judged(judgement, self._way.endpoint(pair.request)), test=self.names.get(key, pair.test))
+        pair = pair if pair.endpoint else replace(pair, endpoint=self._way.endpoint(pair.request))
+        judged = replace(pair.judged(self._way.final(pair, judgement)), test=self.names.get(key, pair.test))
         self._way.learn(judged)
         self._verdicts.add(judged, key)
+
+
+def _ended(exchange: Exchange) -> float:
+    return exchange.started + (exchange.seconds or 0.0)

@@ -177,6 +177,7 @@ class Pair:
         reason: why the pair is noise, incomplete or skipped.
         differences: where the verdict is `different` or `accepted`.
         noise: the differences that were taken for noise.
+        silenced: those among them that a rule silences.
     """
 
     id: str
@@ -192,16 +193,17 @@ class Pair:
     reason: str = ""
     differences: tuple[Difference, ...] = ()
     noise: tuple[Difference, ...] = ()
+    silenced: tuple[Difference, ...] = ()
 
-    def judged(self, judgement: Judgement, endpoint: str) -> Pair:
+    def judged(self, judgement: Judgement) -> Pair:
         """This pair with what a judge said of it."""
         return replace(
             self,
-            endpoint=endpoint,
             verdict=judgement.verdict,
             reason=judgement.reason,
             differences=judgement.differences,
             noise=judgement.noise,
+            silenced=judgement.silenced,
         )
 
 
@@ -210,6 +212,7 @@ class Judgement:
     """What a judge says of a pair.
 
     Attributes:
+        silenced: the differences in `noise` that a rule silences.
         suspect: asking again could change the verdict; the run decides whether it asks.
     """
 
@@ -217,6 +220,7 @@ class Judgement:
     reason: str = ""
     differences: tuple[Difference, ...] = ()
     noise: tuple[Difference, ...] = ()
+    silenced: tuple[Difference, ...] = ()
     suspect: bool = False
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_shadowdiff import mirror, rules, tap, targets
+from pytest_shadowdiff.accepting import Accepting
 from pytest_shadowdiff.backends import Mirror, MirrorPlan, TapPlan
 from pytest_shadowdiff.endpoints import Endpoints
 from pytest_shadowdiff.errors import MirrorError, SetupError
@@ -35,6 +36,7 @@ from pytest_shadowdiff.verdicts import Verdicts
 if TYPE_CHECKING:
     from collections import Counter
 
+    from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.settings import Settings, Target
 
 
@@ -102,18 +104,20 @@ class Run:
     Args:
         settings: what was asked for; without a candidate the primary alone is reached, by the same way.
         hooks: what plugins of users do.
+        acceptances: differences that are let through.
 
     Attributes:
         lines: what the mirror and the versions say of themselves, once it has ended.
     """
 
-    def __init__(self, settings: Settings, hooks: Hooks) -> None:
+    def __init__(self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = ()) -> None:
         self.settings = settings
         self.relay: Relay
         self.id = secrets.token_hex(4)
         self.directory = Path(tempfile.mkdtemp(prefix="shadowdiff-"))
         self.redactor = Redactor(hooks.redact, secrets=_configured_secrets(settings), names=settings.redact)
         self.summary = Summary(self.redactor)
+        self.accepting = Accepting(acceptances, records=settings.accept, redactor=self.redactor)
         self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
         self.lines: Sequence[str] = ()
         self._hooks = hooks
@@ -210,6 +214,7 @@ class Run:
             endpoint=self._endpoint,
             normalize=self._hooks.normalize,
             judge=self._judge,
+            final=self.accepting.final,
             ask=self.relay.ask if settings.control is not None else None,
             learn=self._learn,
         )
@@ -224,7 +229,8 @@ class Run:
     def _judge(self, pair: Pair, marked: Sequence[Rule]) -> Judgement:
         path = pair.request.target.partition("?")[0]
         matching = rules.matching((*marked, *self.settings.rules), pair.request.method, path)
-        return judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits)
+        accepts = self.accepting.judges(pair.endpoint)
+        return judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits, accepts=accepts)
 
     def _learn(self, pair: Pair) -> None:
         self._evidence.learn(pair)
@@ -278,7 +284,8 @@ class Run:
         if self._judging is not None and self._judging.is_alive():
             self._judging.abandon("the run ended before its answers were seen")
         if self._mirror is not None and not self.lines:
-            self.lines = [*self._mirror.describe(), *(text for one in self._started.values() if (text := one.failure()))]
+            failures = (failure for one in self._started.values() if (failure := one.failure()))
+            self.lines = [*self._mirror.describe(), *(line for failure in failures for line in failure.splitlines())]
         self._ends.close()
         self.verdicts.close()
 

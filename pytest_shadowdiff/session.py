@@ -12,10 +12,11 @@ import pytest
 from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.marks import mark_of
 from pytest_shadowdiff.model import Pair, Verdict
-from pytest_shadowdiff.outcome import NoVerdictError, DifferenceFailedError
+from pytest_shadowdiff.outcome import DifferenceFailedError, NoVerdictError
 from pytest_shadowdiff.workers import Gathered
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.ending import Result
     from pytest_shadowdiff.run import Entry, Hooks, Run
     from pytest_shadowdiff.settings import Settings
@@ -47,6 +48,7 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.settings = _settings(config)
+        self.acceptances = _acceptances(self.settings) if self.compares else ()
         self.asked = 0
         self.gathered = Gathered()
         self.result: Result | None = None
@@ -73,7 +75,7 @@ class Session:
             raise SetupError(message)
         if self._runs and self._runs[-1].alive:
             return self._runs[-1]
-        run = Run(self.settings, _hooks(self.config))
+        run = Run(self.settings, _hooks(self.config), self.acceptances)
         try:
             run.start()
         except BaseException as error:
@@ -208,6 +210,16 @@ def _hooks(config: pytest.Config) -> Hooks:
         redact=redact and (lambda name, value: redact(name=name, value=value)),
         judged=judged and (lambda pair: judged(pair=pair)),
     )
+
+
+def _acceptances(settings: Settings) -> Sequence[Acceptance]:
+    from pytest_shadowdiff.acceptances import load
+    from pytest_shadowdiff.accepting import file_of
+
+    try:
+        return load(file_of(settings.home))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _settings(config: pytest.Config) -> Settings:

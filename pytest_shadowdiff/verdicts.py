@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import threading
+import time
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,8 @@ class Verdicts:
         """Keep a pair under the key of its test."""
         self.summary.add(pair)
         if self._lines is not None and self._record is not None:
-            self._lines.write(json.dumps(self._record(pair), ensure_ascii=True) + "\n")
+            record = self._record(pair) | {"started": pair.primary.started if pair.primary else time.time()}
+            self._lines.write(json.dumps(record, ensure_ascii=True) + "\n")
         with self._lock:
             self._pairs.seek(0, 2)
             self._places[key].append(self._pairs.tell())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -32,16 +32,20 @@ class Part:
         summary: its summary, as plain data.
         records: files of a report's records, a pair a line.
         lines: what its mirror says of itself.
+        accepted: differences to be recorded: endpoint, path, kind, and the values of both sides.
+        used: keys of the acceptances that let something through.
     """
 
     asked: int = 0
     summary: Mapping[str, Any] | None = None
     records: Sequence[str] = ()
     lines: Sequence[str] = ()
+    accepted: Sequence[tuple[str, str, str, Sequence[Sequence[str]]]] = ()
+    used: Sequence[Sequence[str]] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """As it travels between processes."""
-        return {"asked": self.asked, "summary": self.summary, "records": list(self.records), "lines": list(self.lines)}
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
 @dataclass(slots=True)
@@ -67,10 +71,10 @@ def hand_over(config: pytest.Config, part: Part) -> None:
     """Give a worker's part to its controller."""
     worker: Any = cast("Any", config)
     folder = Path(worker.workerinput[KEY])
-    kept = []
+    kept: list[str] = []
     for number, file in enumerate(part.records):
         kept.append(str(shutil.move(file, folder / f"{worker.workerinput['workerid']}-{number}.jsonl")))
-    worker.workeroutput[KEY] = Part(part.asked, part.summary, kept, part.lines).to_plain()
+    worker.workeroutput[KEY] = replace(part, records=kept).to_plain()
 
 
 class Workers:

@@ -15,7 +15,7 @@ from pytest_shadowdiff.settings.table import Table, describe, one_of
 RuleFrom = Callable[[Mapping[str, object], str], Rule]
 
 OPTIONS = frozenset(
-    {"target", "primary", "control", "mirror", "tap", "percent", "timeout", "allow_unsafe", "report", "route", "allow_context"}
+    {"target", "primary", "control", "mirror", "tap", "percent", "timeout", "allow_unsafe", "accept", "report", "route", "allow_context"}
 )
 TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "keep", "envoy", "envoy_image", "redact"})
 WAYS = ("url", "command", "image", "workload")

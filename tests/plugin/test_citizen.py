@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from typing import Any
-from xml.etree import ElementTree as ET
+from xml.etree import ElementTree as ET  # noqa: S405 - pytest wrote it
 
 import pytest
 
@@ -106,7 +106,7 @@ def test_x(shadow, number):
 def test_junit_properties(equal: Any) -> None:
     equal.tests("def test_x(shadow):\n    shadow.get('/x')\n    shadow.get('/y')\n")
     equal.run("--junit-xml=junit.xml")
-    (case,) = ET.parse(equal.pytester.path / "junit.xml").iter("testcase")
+    (case,) = ET.parse(equal.pytester.path / "junit.xml").iter("testcase")  # noqa: S314 - pytest wrote it
     assert {one.get("name"): one.get("value") for one in case.iter("property")} == {"shadowdiff.same": "2"}
 
 
