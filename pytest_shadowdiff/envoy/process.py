@@ -73,6 +73,7 @@ class Process:
             *("--admin-address-path", str(self._admin_file)),
             *("--concurrency", str(workers)),
             *("--log-level", "warning"),
+            *("--file-flush-interval-msec", "20"),  # what the routes did is read from the access log
             "--disable-hot-restart",  # it would take shared memory and a socket of a fixed name
         ]
 
