@@ -25,7 +25,8 @@ _VARIABLE = "GITHUB_STEP_SUMMARY"
 def write(run: Reported, path: Path | None) -> str:
     """Append to the job's summary (or to `path`), and print annotations to stdout."""
     for annotation in _annotations(run):
-        sys.stdout.write(f"{annotation}\n")
+        sys.stdout.write(f"\n{annotation}")  # a command counts only where it begins a line
+    sys.stdout.write("\n")
     sys.stdout.flush()
     file = str(path) if path else os.environ.get(_VARIABLE)
     if not file:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_shadowdiff.model import Kind, Verdict
 from pytest_shadowdiff.report.files import replaced
+from pytest_shadowdiff.report.paths import plainly
 from pytest_shadowdiff.report.text import duration, seen_apart, visible
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def write(run: Reported, path: Path) -> Path:
     environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     head = run.outline()
     names = (visible(head["primary"]), visible(head["candidate"]))
-    environment.filters |= {"shown": visible, "body": _body, "sides": lambda difference: list(_sides(names, difference)), "times": _times}
+    environment.filters |= {"shown": visible, "said": _said, "body": _body, "times": _times, "sides": partial(_sides, names)}
     style, script = ((_PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     stream = environment.get_template("page.html.jinja").stream(
         primary=names[0],
@@ -85,7 +87,7 @@ def _entry(record: Record, *, whole: bool, opened: bool) -> Mapping[str, Any]:
     return {**record, "whole": whole, "open": opened, "differences": record["differences"][: 100 if whole else 5]}
 
 
-def _sides(names: tuple[str, str], difference: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+def _sides(names: tuple[str, str], difference: Mapping[str, Any]) -> list[tuple[str, tuple[str, str, str]]]:
     """Both values, each in three parts: what is alike, what is not, what is alike again."""
     header = difference["path"].startswith("header:")
     texts = []
@@ -94,7 +96,7 @@ def _sides(names: tuple[str, str], difference: Mapping[str, Any]) -> Iterator[tu
         missing = difference["kind"] == without or (header and value is None)
         texts.append(_NOTHING if missing else visible(json.dumps(value, ensure_ascii=False))[:_LONGEST])
     parts = [(text, "", "") for text in texts] if _NOTHING in texts else seen_apart(*texts)
-    return zip(names, parts, strict=True)
+    return list(zip(names, parts, strict=True))
 
 
 def _body(message: Mapping[str, Any]) -> str:
@@ -106,6 +108,10 @@ def _body(message: Mapping[str, Any]) -> str:
         return f"base64 {body['base64'][:_LONGEST]}"
     more = f"\n… ({message['cut']} more bytes)" if "cut" in message else ""
     return "\n".join(map(visible, body[:_LONGEST].splitlines())) + ("\n…" if len(body) > _LONGEST else "") + more
+
+
+def _said(reason: str) -> str:
+    return visible(plainly(reason))
 
 
 def _times(latency: Mapping[str, Mapping[str, float]], percentile: str) -> str:

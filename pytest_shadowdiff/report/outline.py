@@ -106,7 +106,9 @@ class StoredRun:
 
     def outline(self) -> Mapping[str, Any]:
         """The JSON report without its pairs."""
-        return {"reasons": {}, **{name: value for name, value in self.document.items() if name != "pairs"}}
+        head = {name: value for name, value in self.document.items() if name != "pairs"}
+        head.setdefault("reasons", {})
+        return head
 
 
 def stored(path: Path) -> StoredRun:
