@@ -5,7 +5,7 @@ Nothing is compared here. A pair is handed out once, when nothing is owed any mo
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,10 @@ from pytest_shadowdiff.spool import Event, Gap, Opened, Seen, Skipped
 
 GRACE = 1.0
 """Seconds that whoever sees an exchange gets to write it down, after the exchange's own time is up."""
+EARLY = 4096
+"""How many exchanges may be seen before it is known that their pair was opened: each writer has a file of its own."""
+REMEMBERED = 65536
+"""How many pairs are remembered after their verdict, to tell what comes late from what comes early."""
 
 
 @dataclass(slots=True)
@@ -56,7 +60,14 @@ class Pairer:
         self._gaps: list[Gap] = []
         self._ended: dict[str, float] = {}
         self._open: Counter[str | None] = Counter()
-        self.unmatched: Counter[str] = Counter()
+        self._early: deque[Seen | Skipped] = deque()
+        self._closed: dict[str, None] = {}
+        self._unmatched: Counter[str] = Counter()
+
+    @property
+    def unmatched(self) -> Counter[str]:
+        """How many exchanges belong to no pair that is owed them, by what is known of them."""
+        return self._unmatched + Counter({"of a request that did not come through the relay": len(self._early)})
 
     def feed(self, event: Event) -> str | None:
         """Take one event in.
@@ -70,16 +81,36 @@ class Pairer:
         if isinstance(event, Opened):
             self._owed[event.pair] = _Owed(event)
             self._open[event.test] += 1
+            if self._early:
+                self._claim(event.pair)
             return event.pair
         owed = self._owed.get(event.pair)
         if owed is None:
-            self.unmatched["seen after its verdict, or of a request that did not come through the relay"] += 1
+            self._not_owed(event)
             return None
         if isinstance(event, Skipped):
             owed.skipped = event.reason
         else:
             self._see(owed, event)
         return event.pair
+
+    def _claim(self, pair: str) -> None:
+        """What was seen of a pair before it was opened."""
+        early, self._early = self._early, deque()
+        for event in early:
+            if event.pair == pair:
+                self.feed(event)
+            else:
+                self._early.append(event)
+
+    def _not_owed(self, event: Seen | Skipped) -> None:
+        if event.pair in self._closed:
+            self._unmatched["seen after its verdict"] += 1
+            return
+        self._early.append(event)
+        if len(self._early) > EARLY:
+            self._early.popleft()
+            self._unmatched["of a request that did not come through the relay"] += 1
 
     def _see(self, owed: _Owed, event: Seen) -> None:
         key = (event.role, event.attempt)
@@ -129,8 +160,12 @@ class Pairer:
     def close(self, pair: str) -> None:
         """The verdict is final; whatever is seen of it from now on is late."""
         owed = self._owed.pop(pair, None)
-        if owed is not None:
-            self._open[owed.opened.test] -= 1
+        if owed is None:
+            return
+        self._open[owed.opened.test] -= 1
+        self._closed[pair] = None
+        if len(self._closed) > REMEMBERED:
+            del self._closed[next(iter(self._closed))]
 
     def open_pairs(self) -> Iterator[Pair]:
         """What is still owed something, as it stands: for the end of a run that was broken off."""

@@ -130,3 +130,12 @@ def test_strangers_and_late_answers_are_counted() -> None:
     pairer = Pairer(TIMEOUT)
     assert pairer.feed(seen("candidate", "unknown")) is None
     assert pairer.unmatched.total() == 1
+
+
+def test_what_is_seen_before_it_is_known_that_it_was_asked_counts() -> None:
+    pairer = Pairer(TIMEOUT)
+    assert feed(pairer, [seen("candidate"), seen("primary", "other"), seen("primary")]) == []
+    (pair,) = feed(pairer, [opened()])
+    assert pair.primary is not None
+    assert pair.candidate is not None
+    assert pairer.unmatched.total() == 1
