@@ -234,6 +234,11 @@ def _settings(config: pytest.Config) -> Settings:
         file = command_line["config"] or os.environ.get(resolve.variable_of("config"))
         loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
         options = resolve.Options(command_line, os.environ, loaded)
-        return resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
+        settings = resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
+        if settings.routes:
+            from pytest_shadowdiff.envoy.routed import enacted_by
+
+            enacted_by(settings)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+    return settings

@@ -14,6 +14,7 @@ from pytest_shadowdiff.containers import Container, Engine, Wanted
 from pytest_shadowdiff.envoy import admin
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, Version, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
+from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.errors import MirrorError, SetupError
 from pytest_shadowdiff.model import Point, Role
@@ -32,6 +33,7 @@ class DockerMirror:
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
         self._versions = versions_of(plan.primary, plan.candidate, plan.control)
+        self._routed = Routed(plan.settings, plan.run_id, plan.directory)
         self._engine: Engine | None = None
         self._container: Container | None = None
         self._admin = self._entry = ("", 0)
@@ -66,7 +68,7 @@ class DockerMirror:
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
         ways = [f"{version.name} {version.upstream.name}" for version in self._versions]
-        return [f"Envoy in a container of {self._image}: {', '.join(ways)}; it copies what the relay marks"]
+        return [f"Envoy in a container of {self._image}: {', '.join(ways)}; it copies what the relay marks", *self._routed.describe()]
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
@@ -79,12 +81,13 @@ class DockerMirror:
 
     def failure(self) -> str | None:
         """How Envoy ended by itself; None while it runs."""
-        return None if self._container is None else self._container.failure()
+        return self._routed.failure() or (None if self._container is None else self._container.failure())
 
     def stop(self) -> None:
         """Remove the container and the network; safe to call twice."""
         if self._container is not None:
             self._container.stop()
+        self._routed.stop()
         if self._engine is not None:
             self._engine.remove_network()
             self._engine.hang_up()
@@ -115,14 +118,19 @@ class DockerMirror:
         wanted = Wanted(
             name="Envoy",
             image=self._image,
-            command=("envoy", "-c", CONFIGURATION, "--admin-address-path", ADMIN_FILE, "-l", "warning", "--disable-hot-restart"),
+            command=(
+                *("envoy", "-c", CONFIGURATION, "--admin-address-path", ADMIN_FILE),
+                *("-l", "warning", "--file-flush-interval-msec", "20", "--disable-hot-restart"),
+            ),
             ports=(ENTRY_PORT, ADMIN_PORT) if own else (),
-            files={CONFIGURATION: configuration.text().encode()},
+            files={CONFIGURATION: self._routed.over(configuration, "/dev/stdout").text().encode()},
             network=engine.network() if own else "host",
         )
-        self._container = container = engine.start(wanted, plan.directory / "envoy.log")
+        log = plan.directory / "envoy.log"
+        self._container = container = engine.start(wanted, log)
         self._await(container, own=own)
         until_copied(self._admin, self._entry, [version.name for version in self._versions], plan.run_id)
+        self._routed.follow(log)
 
     def _inside(self, engine: Engine) -> list[Version] | None:
         """The versions as they are reached inside the run's network; None where one is no container of this run."""

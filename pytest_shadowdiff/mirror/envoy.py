@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.envoy.binary import Binary, find
 from pytest_shadowdiff.envoy.configuration import Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.process import Process
+from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.errors import MirrorError
-from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
 
@@ -23,6 +24,7 @@ class EnvoyMirror:
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
         self._versions = versions_of(plan.primary, plan.candidate, plan.control)
+        self._routed = Routed(plan.settings, plan.run_id, plan.directory)
         self._process: Process | None = None
         self._binary: Binary | None = None
         self._dropped: Mapping[str, int] = {}
@@ -44,10 +46,12 @@ class EnvoyMirror:
             connect_seconds=plan.settings.timeout,
             buffer_bytes=plan.settings.limits.body,
         )
-        self._process = process = Process(self._binary, configuration, directory)
+        log = directory / "entry.log"
+        self._process = process = Process(self._binary, self._routed.over(configuration, str(log)), directory)
         try:
             process.start()
             until_copied(process.admin, process.entry, [version.name for version in self._versions], plan.run_id)
+            self._routed.follow(log)
         except BaseException:
             self.stop()
             raise
@@ -72,7 +76,7 @@ class EnvoyMirror:
         """Lines for the summary."""
         version = f" {self._binary.version}" if self._binary else ""
         ways = [f"{version.name} {version.upstream.name}" for version in self._versions]
-        return [f"Envoy{version} on this machine: {', '.join(ways)}; it copies what the relay marks"]
+        return [f"Envoy{version} on this machine: {', '.join(ways)}; it copies what the relay marks", *self._routed.describe()]
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
@@ -85,12 +89,13 @@ class EnvoyMirror:
 
     def failure(self) -> str | None:
         """How Envoy ended by itself; None while it runs."""
-        return None if self._process is None else self._process.failure()
+        return self._routed.failure() or (None if self._process is None else self._process.failure())
 
     def stop(self) -> None:
         """End Envoy; safe to call twice."""
         if self._process is not None:
             self._process.stop()
+        self._routed.stop()
 
 
 def create(plan: MirrorPlan) -> EnvoyMirror:
