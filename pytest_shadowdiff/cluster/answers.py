@@ -108,4 +108,4 @@ def _status(body: bytes) -> Mapping[str, object]:
 def _plain(cause: BaseException) -> str:
     inner = getattr(cause, "reason", None)
     text = str(inner if isinstance(inner, BaseException) else cause)
-    return text.rpartition(": ")[2] if ">: " in text else text or type(cause).__name__
+    return text.rpartition("): ")[2].rpartition(">: ")[2] or type(cause).__name__

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 
 from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.changes import Changes
 from pytest_shadowdiff.cluster.connecting import Connection
-from pytest_shadowdiff.cluster.journal import Journal, begin
+from pytest_shadowdiff.cluster.journal import begin
 from pytest_shadowdiff.cluster.leases import Lease, LeaseLost
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES
 from pytest_shadowdiff.cluster.recovery import recover
 from pytest_shadowdiff.cluster.rights import Right, rights
-from pytest_shadowdiff.errors import MirrorError, ShadowError
+from pytest_shadowdiff.errors import MirrorError, SetupError, ShadowError
 
 RIGHTS: tuple[Right, ...] = (
     *rights(LEASES, "get", "create", "patch", "delete"),
@@ -33,9 +32,9 @@ class Hold:
         self._run = run
         self._seconds = seconds
         self._lease = Lease(connection, namespace, service, run, seconds)
-        self._journal: Journal | None = None
+        self._taken = False
         self._ended = False
-        self.changes: Changes
+        self._changes: Changes | None = None
 
     def take(self, wait: float) -> Sequence[str]:
         """Take the lease, put back what killed runs left, and open the journal.
@@ -51,16 +50,30 @@ class Hold:
         """
         try:
             self._lease.acquire(wait)
+            self._taken = True
             left = recover(self._connection, self._lease, self._namespace, self._service)
             self._lease.check()
-            self._journal = begin(self._connection, self._namespace, self._service, self._run, self._seconds)
-        except BaseException:
-            self._ended = True
-            with contextlib.suppress(ShadowError):  # the first error is the one to tell; the lease expires by itself
-                self._give_back()
+            journal = begin(self._connection, self._namespace, self._service, self._run, self._seconds)
+        except BaseException as error:
+            try:
+                self.end()
+            except ShadowError as another:
+                if isinstance(error, ShadowError):
+                    raise SetupError(f"{error}\n{another}") from None
             raise
-        self.changes = Changes(self._connection, self._lease, self._journal)
+        self._changes = Changes(self._connection, self._lease, journal)
         return left
+
+    @property
+    def changes(self) -> Changes:
+        """The hand that changes; only once it is taken.
+
+        Raises:
+            LeaseLost: it is not taken, or has ended.
+        """
+        if self._changes is None:
+            raise LeaseLost(f"Run {self._run} does not hold the service {self._namespace}/{self._service}.")
+        return self._changes
 
     @property
     def lost(self) -> str:
@@ -100,11 +113,18 @@ class Hold:
         finally:
             self._lease.halt()
 
+    def _undo(self) -> Sequence[str]:
+        if self._changes is not None:
+            left = self._changes.undo()
+            self._changes, self._taken = None, False
+            return left
+        # without an answer to `begin` nobody knows whether there is a journal
+        return recover(self._connection, self._lease, self._namespace, self._service) if self._taken else ()
+
     def _give_back(self) -> Sequence[str]:
         while True:
             try:
-                left = self.changes.undo() if self._journal is not None else ()
-                self._journal = None
+                left = self._undo()
                 self._lease.release()
             except ClusterError as error:
                 if not error.passing or self._lease.remaining <= 0:

@@ -12,7 +12,7 @@ from pytest_shadowdiff.cluster.rights import Right, require, rights
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.model import Point, Role, Upstream
 from pytest_shadowdiff.relay import Routing
 
@@ -72,8 +72,17 @@ class KubernetesMirror:
             if self._plan.settings.candidate is None:
                 return self._primary_alone(self._connection, self._forwarder)
             return self._mirrored(self._connection, self._forwarder)
-        except BaseException:
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    def _abandon(self, error: BaseException) -> None:
+        """Take everything back after an error; where that fails as well, both are told."""
+        try:
             self.stop()
+        except ShadowError as another:
+            if isinstance(error, ShadowError):
+                raise SetupError(f"{error}\n{another}") from None
             raise
 
     def _check(self, connection: Connection) -> None:

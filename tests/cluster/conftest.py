@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,35 @@ def connection(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     made.close()
 
 
-@pytest.fixture
-def namespace(connection: Connection) -> Iterator[str]:
+@contextmanager
+def a_namespace(connection: Connection) -> Iterator[str]:
     name = f"shadowdiff-test-{uuid.uuid4().hex[:8]}"
     connection.call("POST", collection(NAMESPACES, None), body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    connection.call("DELETE", f"{collection(NAMESPACES, None)}/{name}", body={"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
+    try:
+        yield name
+    finally:
+        query = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+        connection.call("DELETE", f"{collection(NAMESPACES, None)}/{name}", body=query)
+
+
+@pytest.fixture
+def namespace(connection: Connection) -> Iterator[str]:
+    with a_namespace(connection) as name:
+        yield name
+
+
+@pytest.fixture
+def deployments(connection: Connection) -> Iterator[Callable[[int], list[str]]]:
+    """As many namespaces with the same two versions as are asked for."""
+    with ExitStack() as stack:
+
+        def make(number: int) -> list[str]:
+            names = [stack.enter_context(a_namespace(connection)) for _ in range(number)]
+            with ThreadPoolExecutor(number) as pool:
+                list(pool.map(lambda name: deploy(connection.another(), name, {"v1": "shop", "v2": "shop"}), names))
+            return names
+
+        yield make
 
 
 @dataclass(frozen=True)

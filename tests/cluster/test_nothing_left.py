@@ -1,0 +1,272 @@
+"""After every single changing call: killed, stopped or cut off from the API server, and the namespace is as it was found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from pytest_shadowdiff.cluster import objects, patching, recovery
+from pytest_shadowdiff.cluster.connecting import Connection, ticks, until
+from pytest_shadowdiff.cluster.hold import Hold
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+
+RUNNER = Path(__file__).with_name("counted_run.py")
+KINDS = (
+    PODS,
+    SERVICES,
+    CONFIG_MAPS,
+    LEASES,
+    Kind("v1", "secrets", "Secret"),
+    Kind("v1", "serviceaccounts", "ServiceAccount"),
+    Kind("apps/v1", "deployments", "Deployment"),
+    Kind("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
+)
+WRITTEN = ("resourceVersion", "generation", "managedFields")
+CALLS = {"mirror": 16, "edits": 10}
+WORKERS = 6
+
+
+def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
+    """Everything in a namespace, without what every write changes."""
+    found = {}
+    for kind in KINDS:
+        for each in objects.list_all(connection, kind, namespace):
+            if each["metadata"]["name"].startswith("istio-ca-"):
+                continue  # a mesh puts them into each new namespace
+            metadata = {key: value for key, value in each["metadata"].items() if key not in WRITTEN}
+            found[f"{kind.name} {metadata['name']}"] = {**each, "metadata": metadata}
+    return found
+
+
+def until_as_before(connection: Connection, namespace: str, before: dict[str, Any]) -> None:
+    """Controllers take away what hung on our objects a moment after them."""
+    now = before
+
+    def same() -> bool:
+        nonlocal now
+        now = snapshot(connection, namespace)
+        return now == before
+
+    if not until(ticks() + 20, same):
+        different = [name for name in {*now, *before} if now.get(name) != before.get(name)]
+        assert [(name, before.get(name), now.get(name)) for name in different] == []
+
+
+def start(scenario: str, action: str, number: int, namespace: str, kubeconfig: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(RUNNER), scenario, action, str(number), namespace]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def clean(connection: Connection, namespace: str) -> None:
+    for leftover in recovery.leftovers(connection, namespace):
+        assert recovery.clean(connection, leftover, "cleanup", lambda _line: None)
+
+
+@pytest.fixture
+def places(connection: Connection, deployments: Callable[[int], list[str]]) -> list[tuple[Connection, str]]:
+    """Namespaces with the same two versions, for as many runs at once."""
+    return [(connection.another(), namespace) for namespace in deployments(WORKERS)]
+
+
+def everywhere(places: list[tuple[Connection, str]], numbers: range, show: Callable[[Connection, str, int], None]) -> None:
+    """`show` for each number, each in a namespace that no other uses meanwhile."""
+
+    def each(place: int) -> None:
+        for number in numbers[place :: len(places)]:
+            show(*places[place], number)
+
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(each, range(len(places))))
+
+
+@pytest.mark.parametrize("scenario", ["mirror", "edits"])
+def test_a_run_makes_that_many_changing_calls(scenario: str, kubeconfig: Path, connection: Connection, shop: Any) -> None:
+    """What the tests below count up to is all there is."""
+    before = snapshot(connection, shop.namespace)
+    out, err = start(scenario, "none", 0, shop.namespace, kubeconfig).communicate(timeout=60)
+    assert out.splitlines()[-1] == "ended", out + err
+    assert out.count("call ") == CALLS[scenario], out
+    until_as_before(connection, shop.namespace, before)
+
+
+@pytest.mark.parametrize("scenario", ["mirror", "edits"])
+def test_killed_after_each_call(scenario: str, kubeconfig: Path, places: list[tuple[Connection, str]]) -> None:
+    def show(connection: Connection, namespace: str, number: int) -> None:
+        before = snapshot(connection, namespace)
+        process = start(scenario, "kill", number, namespace, kubeconfig)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        assert out.count("call ") == number
+        clean(connection, namespace)
+        until_as_before(connection, namespace, before)
+
+    everywhere(places, range(1, CALLS[scenario] + 1), show)
+
+
+@pytest.mark.parametrize("scenario", ["mirror", "edits"])
+def test_cut_off_after_each_call(scenario: str, kubeconfig: Path, tmp_path: Path, places: list[tuple[Connection, str]]) -> None:
+    def show(connection: Connection, namespace: str, number: int) -> None:
+        before = snapshot(connection, namespace)
+        with closing(Cut(connection.host)) as proxy:
+            process = start(scenario, "cut", number, namespace, proxy.kubeconfig(kubeconfig, tmp_path))
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if line == "cut\n":
+                    proxy.cut()
+                    break
+            out, err = process.communicate("\n", timeout=60)
+        last = out.splitlines()[-1]
+        if number < CALLS[scenario]:
+            assert process.returncode == 3, out + err
+            assert "no answer from the API server" in last or "could not be renewed" in last
+            assert "shadowdiff cleanup" in last
+        else:
+            assert last == "ended"
+        assert "Traceback" not in err
+        clean(connection, namespace)
+        until_as_before(connection, namespace, before)
+
+    everywhere(places, range(1, CALLS[scenario] + 1), show)
+
+
+@pytest.mark.parametrize("scenario, numbers", [("edits", [2, 3, 4, 5, 6]), ("mirror", [4, 10])])
+def test_a_stopped_holder_that_wakes_changes_nothing(
+    scenario: str, numbers: list[int], kubeconfig: Path, connection: Connection, shop: Any
+) -> None:
+    namespace = shop.namespace
+    before = snapshot(connection, namespace)
+    for number in numbers:
+        process = start(scenario, "stop", number, namespace, kubeconfig)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(f"call {number} "):
+                break
+        with _held(connection, namespace):
+            during = snapshot(connection, namespace)
+            process.send_signal(signal.SIGCONT)
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 3, out + err
+            assert out.count("call ") == 0, f"it changed something after it woke:\n{out}"
+            assert "went to run another" in out, out
+            assert "Nothing is changed any more" in out
+            now = snapshot(connection, namespace)
+            assert [each for each in now if now[each] != during.get(each) and not each.startswith("Lease")] == []
+    until_as_before(connection, namespace, before)
+
+
+class _held:  # noqa: N801 (reads as what it does)
+    """The service's lease, taken by another run once it has expired."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self._hold = Hold(connection, namespace, "shop", "another", 20)
+
+    def __enter__(self) -> None:
+        self._hold.take(wait=20)
+
+    def __exit__(self, *_: object) -> None:
+        self._hold.end()
+
+
+def test_two_runs_race_fifty_times(connection: Connection, namespace: str) -> None:
+    """One holder at a time; what each changes is there while it holds, and gone before the next one begins."""
+    ref = Ref(SERVICES, namespace, "shop")
+    objects.create(connection, ref, {"spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}})
+    before = snapshot(connection, namespace)[str(ref).replace(f"{namespace}/", "")]
+    holders: list[str] = []
+    rounds: list[str] = []
+
+    def run(name: str) -> None:
+        own = connection.another()
+        for number in range(50):
+            run_id = f"{name}-{number}"
+            hold = Hold(own, namespace, "shop", run_id, 10)
+            hold.take(wait=60)
+            holders.append(run_id)
+            hold.changes.edit(ref, lambda found, run_id=run_id: patching.setting(found, ("metadata", "annotations", "holder"), run_id))  # type: ignore[misc]
+            assert holders == [run_id]
+            assert objects.get(own, ref)["metadata"]["annotations"] == {"holder": run_id}
+            holders.remove(run_id)
+            assert not hold.end()
+            rounds.append(run_id)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, ["one", "two"]))
+    assert len(rounds) == 100
+    assert snapshot(connection, namespace)[str(ref).replace(f"{namespace}/", "")] == before
+    assert not recovery.leftovers(connection, namespace)
+
+
+class Cut:
+    """A TCP proxy before the API server that can be cut."""
+
+    def __init__(self, server: str) -> None:
+        place = urlsplit(server)
+        self._server = (place.hostname or "", place.port or 443)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self._open: list[Any] = []
+        self._over = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def kubeconfig(self, of: Path, folder: Path) -> Path:
+        """That kubeconfig, through this proxy."""
+        config = yaml.safe_load(of.read_text(encoding="utf-8"))
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
+        file = folder / f"kubeconfig-{self.port}"
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return file
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+            except OSError:
+                return
+            self._open += [caller, server]
+            if self._over:
+                self.cut()
+                return
+            for one, other in ((caller, server), (server, caller)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: Any, other: Any) -> None:
+        try:
+            while block := one.recv(65536):
+                other.sendall(block)
+        except OSError:
+            pass
+        finally:
+            for each in (one, other):
+                each.close()
+
+    def close(self) -> None:
+        """It is no longer needed."""
+        self.cut()
+
+    def cut(self) -> None:
+        """Close all connections, and take no more."""
+        self._over = True
+        for each in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
