@@ -11,6 +11,8 @@ from pytest_shadowdiff.relay.sending import TICK, Shot
 from pytest_shadowdiff.spool.records import ROLES, WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_shadowdiff.model import Role
     from pytest_shadowdiff.relay.rewriting import Rewriting
     from pytest_shadowdiff.relay.sending import Sender
@@ -68,18 +70,21 @@ class Asking:
 
     def _next_side(self, question: Question) -> None:
         role, sender, rewriting = question.left.pop(0)
-        head = rewriting(question.head, question.pair)
+        head = rewriting(question.head, question.pair, question.attempt)
         line = question.head.split(b" ", 2)
         method = line[0]
         what = f"{method.decode('latin-1')} {line[1].partition(b'?')[0][:120].decode('latin-1')}, asked again"
         index = ROLES.index(role)
         recorder, pair, attempt = self._server.recorder, question.pair, question.attempt
-        answer = Answer(method, self._server.limits.body, lambda data: recorder.part(pair, index, attempt, data))
+        recorded = bool(self._server.records & 1 << index)
+        spill: Callable[[bytes], None] = lambda data: recorder.part(pair, index, attempt, data) if recorded else None  # noqa: E731
+        answer = Answer(method, self._server.limits.body, spill)
         wire = [head + question.rest]
 
         def done(problem: str) -> None:
             started = shot.started or time.time()
-            recorder.seen(pair, index, attempt, started, shot.seconds, answer, problem, WHOLE, wire[0], question.framing)
+            if recorded or problem:
+                recorder.seen(pair, index, attempt, started, shot.seconds, answer, problem, WHOLE, wire[0], question.framing)
             question.shot = None
             if question.left:
                 self._next_side(question)

@@ -152,7 +152,8 @@ class Caller(asyncio.Protocol):
                 self.hold()
         self.entry.begun(call, parsed)
         call.answer = Answer(call.method, server.limits.body, server.spill(call), asked=bool(parsed.tunnel))
-        head = server.primary_rewriting(head, call.pair) if server.primary_rewriting.changes else head
+        rewriting = server.primary_rewriting if call.watched else server.unmarked
+        head = rewriting(head, call.pair) if rewriting.changes else head
         call.sent_at = server.loop.time()
         if head is call.head:
             self._to_primary(data if stop == len(data) else data[:stop])

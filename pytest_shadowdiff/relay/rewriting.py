@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 ID: Final = "x-shadowdiff-id"
 RUN: Final = "x-shadowdiff-run"
+ATTEMPT: Final = "x-shadowdiff-attempt"
 
 
 class Rewriting:
@@ -33,13 +34,19 @@ class Rewriting:
             self._fixed.insert(0, ("Host", upstream.host_header))
         self.changes = bool(self._prefix or self._fixed or run)
 
-    def __call__(self, head: bytes, pair: str) -> bytes:
-        """The head as this version gets it."""
+    def __call__(self, head: bytes, pair: str, attempt: int = 0) -> bytes:
+        """The head as this version gets it; asked again, it says for the how manieth time."""
         if not self.changes:
             return head
         line, *fields = head[:-4].split(b"\r\n")
-        fixed = [*self._fixed, (ID, pair), (RUN, self._run)] if self._run else self._fixed
+        fixed = [*self._fixed, *self._marks(pair, attempt)]
         return b"\r\n".join([self._line(line), *_placed(fields, fixed), b"", b""])
+
+    def _marks(self, pair: str, attempt: int) -> list[tuple[str, str]]:
+        if not self._run:
+            return []
+        marks = [(ID, pair), (RUN, self._run)]
+        return [*marks, (ATTEMPT, str(attempt))] if attempt else marks
 
     def _line(self, line: bytes) -> bytes:
         method, target, version = line.split(b" ")

@@ -37,7 +37,9 @@ class Server:
         busy: callers that wait for an answer.
         recording: there is something to compare with.
         owed: bits of the roles whose answers a pair needs.
-        own: bits of those that the relay itself records.
+        records: bits of the roles whose exchanges the relay itself records; a tap sees the others.
+        own: bits of those that are owed, of these.
+        unmarked: how the heads of requests that are not compared change: whoever mirrors marked ones leaves them alone.
     """
 
     def __init__(self, plan: Plan, loop: asyncio.AbstractEventLoop, failed: Callable[[str], None]) -> None:
@@ -50,16 +52,19 @@ class Server:
         self.recording = routing.ask_candidate is not None or routing.copy is not None
         roles = {"primary", "candidate"} if routing.control is None else {"primary", "candidate", "control"}
         self.owed = bits(frozenset(roles))
-        self.own = self.owed & bits(routing.records)
+        self.records = bits(routing.records)
+        self.own = self.owed & self.records
         self.recorder = Recorder(Writer(Path(plan.directory), f"relay-{os.getpid()}", max_bytes=plan.limits.spool), loop, failed)
         self.primary = self._dialer("primary", routing.primary)
-        self.primary_rewriting = Rewriting(routing.primary, plan.run_id if routing.marked else "")
+        run = plan.run_id if routing.marked else ""
+        self.primary_rewriting = Rewriting(routing.primary, run)
+        self.unmarked = Rewriting(routing.primary)
         self.copies = [
             self._copies(role, to, plan.timeout)
             for role, to in (("candidate", routing.copy), ("control", routing.control))
             if to is not None
         ]
-        self._asking = Asking(self, plan.timeout, [(role, self._sender(role, to), Rewriting(to)) for role, to in _asked(plan)])
+        self._asking = Asking(self, plan.timeout, [(role, self._sender(role, to), Rewriting(to, run)) for role, to in _asked(plan)])
         self._entries: dict[str, Entry] = {}
         self._prefix = os.urandom(5).hex()
         self._pairs = 0
