@@ -8,9 +8,10 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from pytest_shadowdiff.model import Difference, Exchange, Headers, Pair, Repeat, Request, Response
@@ -20,6 +21,9 @@ from pytest_shadowdiff.redact.known import SHORTEST, spellings
 from pytest_shadowdiff.redact.names import covers, names_number, names_secret, parameter_secret
 
 Hook = Callable[[str, object], "object | None"]
+
+NAMES = ("id", "test")
+"""What names a pair: ours, and the node id, which pytest itself prints."""
 
 _MOST = 500  # secrets remembered of one pair
 _DEEPEST = 4  # documents within strings within documents
@@ -46,20 +50,22 @@ class Passage:
         self.seen: set[str] = set()
 
     def pair(self, pair: Pair) -> Pair:
-        """A pair, all of it."""
-        return replace(
-            pair,
-            request=self.request(pair.request),
-            primary=self.exchange(pair.primary),
-            candidate=self.exchange(pair.candidate),
-            control=self.exchange(pair.control),
-            repeats=tuple(Repeat(self.exchange(repeat.control), self.exchange(repeat.candidate)) for repeat in pair.repeats),
-            skipped=self.text(pair.skipped),
-            reason=self.text(pair.reason),
-            endpoint=self.text(pair.endpoint),
-            differences=tuple(self.difference(difference) for difference in pair.differences),
-            noise=tuple(self.difference(difference) for difference in pair.noise),
-        )
+        """A pair, all of it but what names it."""
+        parts: dict[str, Any] = {each.name: getattr(pair, each.name) for each in fields(pair) if each.name not in NAMES}
+        return replace(pair, **{name: self._part_of_pair(part) for name, part in parts.items()})
+
+    def _part_of_pair(self, part: object) -> Any:  # noqa: ANN401 - as it came
+        if isinstance(part, str) and not isinstance(part, Enum):
+            return self.text(part)
+        if isinstance(part, tuple):
+            return tuple(map(self._part_of_pair, part))
+        if isinstance(part, Exchange):
+            return self.exchange(part)
+        if isinstance(part, Request):
+            return self.request(part)
+        if isinstance(part, Difference):
+            return self.difference(part)
+        return Repeat(self.exchange(part.control), self.exchange(part.candidate)) if isinstance(part, Repeat) else part
 
     def exchange(self, exchange: Exchange | None) -> Exchange | None:
         """An exchange, both its messages."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pytest_shadowdiff.model import Difference, Headers, Pair
 from pytest_shadowdiff.redact.forms import MARK
 from pytest_shadowdiff.redact.known import Known, spellings
-from pytest_shadowdiff.redact.passage import Hook, Passage
+from pytest_shadowdiff.redact.passage import NAMES, Hook, Passage
 
 Anything = TypeVar("Anything")
 
@@ -77,7 +77,8 @@ class Redactor:
         """A pair whose bodies' content codings have been taken off; what is secret in one place of it is so in all of it."""
         passage = self._passage()
         redacted = passage.pair(pair)
-        return replace(Known(self._secrets | passage.seen, self.mark).replace(redacted), id=pair.id)
+        known = Known(self._secrets | passage.seen, self.mark).replace(redacted)
+        return replace(known, **{name: getattr(pair, name) for name in NAMES})
 
     def _passage(self) -> Passage:
         return Passage(self.mark, self._hook, self._names)

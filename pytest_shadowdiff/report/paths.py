@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
+from pytest_shadowdiff.fields import general as place
 from pytest_shadowdiff.model import Pair
 
-_POSITION = re.compile(r"\[\d+\]")
-
-
-def place(path: str) -> str:
-    """A path with its positions in lists generalised: `$.items[3].price` -> `$.items[*].price`."""
-    return _POSITION.sub("[*]", path)
+__all__ = ["general", "place", "plainly"]
 
 
 def plainly(reason: str) -> str:
