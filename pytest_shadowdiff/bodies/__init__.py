@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -128,7 +129,7 @@ def kind_changed(primary: str, candidate: str, terms: Terms, path: str = "body")
 def _read(content: Content, terms: Terms) -> tuple[str, Any, UnreadableError | None]:
     """The body's kind, its document, and why it is not what it claims to be, where it is not."""
     refused: UnreadableError | None = None
-    if not content.data.strip(b" \t\r\n"):
+    if not content.data or content.data.isspace():
         return "empty", content.data, None
     for name in _candidates(content):
         try:
@@ -139,8 +140,7 @@ def _read(content: Content, terms: Terms) -> tuple[str, Any, UnreadableError | N
 
 
 def _candidates(content: Content) -> Iterator[str]:
-    every = {**KINDS, **LAST_RESORT}
-    declared = [name for name, kind in every.items() if name != "binary" and kind.media_types.fullmatch(content.media_type)]
+    declared = _declared(content.media_type)
     yield from declared
     for name, kind in KINDS.items():
         if name not in declared and kind.opening is not None and kind.opening.match(content.data):
@@ -150,9 +150,15 @@ def _candidates(content: Content) -> Iterator[str]:
     yield "binary"
 
 
-def _reader(name: str) -> Reader:
+@lru_cache(maxsize=256)
+def _declared(media_type: str) -> tuple[str, ...]:
     every = {**KINDS, **LAST_RESORT}
-    return cast("Reader", import_module(every["text" if name == "empty" else name].module))
+    return tuple(name for name, kind in every.items() if name != "binary" and kind.media_types.fullmatch(media_type))
+
+
+@lru_cache
+def _reader(name: str) -> Reader:
+    return cast("Reader", import_module({**KINDS, **LAST_RESORT}[name].module))
 
 
 def _described(content: Content, kind: str, refused: UnreadableError | None) -> str:

@@ -21,6 +21,8 @@ from pytest_shadowdiff.trees.found import Found
 
 __all__ = ["Comparison", "compare", "compare_exchanges"]
 
+_NOT_MIRRORED = Mirrored(None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -64,7 +66,7 @@ def compare(
     """
     if primary == candidate:
         return []
-    found = _found(primary, candidate, Terms(Selection(rules), Budget(limits)), Mirrored(None, None), frozenset(), head=False)
+    found = _found(primary, candidate, Terms(Selection(rules), Budget(limits)), _NOT_MIRRORED, frozenset(), head=False)
     return [each.difference() for each in found if each.rule is None]
 
 
@@ -113,7 +115,7 @@ def _found(primary: Response, candidate: Response, terms: Terms, mirrored: Mirro
     if primary.status != candidate.status:
         found.append(_named("status", Kind.STATUS_CHANGED, primary.status, candidate.status, terms.selection))
     contents = _contents(primary, candidate, terms, bodiless=head or "body" in unseen)
-    if "headers" not in unseen:
+    if "headers" not in unseen and not headers.alike(primary.headers, candidate.headers):
         found += _headers(primary, candidate, contents, terms, mirrored)
         if mirrored.alike and not (primary.body or candidate.body or "body" in unseen):
             found += _promised_lengths(primary, candidate, terms.selection)
@@ -126,10 +128,13 @@ def _found(primary: Response, candidate: Response, terms: Terms, mirrored: Mirro
 
 def _contents(primary: Response, candidate: Response, terms: Terms, *, bodiless: bool) -> tuple[Content, Content] | None:
     """Both bodies without their codings; None where they are the same as they were sent, or where there are none."""
-    if bodiless or (primary.body == candidate.body and codings(primary) == codings(candidate)):
+    if bodiless:
+        return None
+    applied, other = codings(primary), codings(candidate)
+    if primary.body == candidate.body and applied == other:
         return None
     limits = terms.budget.limits
-    return content_of(primary, limits, "primary"), content_of(candidate, limits, "candidate")
+    return content_of(primary, limits, "primary", applied), content_of(candidate, limits, "candidate", other)
 
 
 def _headers(

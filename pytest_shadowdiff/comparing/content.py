@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from pytest_shadowdiff.bodies import Content
 from pytest_shadowdiff.comparing.fields import parameters, values_of
@@ -11,6 +13,7 @@ from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.model import Response
 from pytest_shadowdiff.settings import Limits
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _PIECE = 1 << 16
 _FREE = 1 << 20
 _MOST_CODINGS = 8
@@ -22,19 +25,31 @@ Decoder = Callable[[bytes], Iterator[bytes]]
 
 def codings(response: Response) -> list[str]:
     """The content codings in the order in which they were applied."""
-    names = [name.strip().lower() for value in values_of(response.headers, "content-encoding") for name in value.split(",")]
+    values = values_of(response.headers, "content-encoding")
+    if not values:
+        return values
+    names = [name.strip().lower() for value in values for name in value.split(",")]
     return [{"x-gzip": "gzip", "x-compress": "compress"}.get(name, name) for name in names if name and name != "identity"]
 
 
-def content_of(response: Response, limits: Limits, side: str) -> Content:
+def content_of(response: Response, limits: Limits, side: str, applied: list[str] | None = None) -> Content:
     """The body without its codings, with what its Content-Type says.
+
+    Args:
+        applied: its codings, where they are known already.
 
     Raises:
         IncompleteError: a coding is unknown or does not decode, or a limit is reached.
     """
     declared = values_of(response.headers, "content-type")
-    media_type, described = parameters(declared[0]) if declared else ("", {})
-    return Content(decoded(response.body, codings(response), limits, side), media_type.lower(), described)
+    media_type, described = _media_type(declared[0]) if declared else ("", _NOTHING)
+    return Content(decoded(response.body, codings(response) if applied is None else applied, limits, side), media_type, described)
+
+
+@lru_cache(maxsize=256)
+def _media_type(value: str) -> tuple[str, Mapping[str, str]]:
+    media_type, described = parameters(value)
+    return media_type.lower(), MappingProxyType(described)
 
 
 def decoded(body: bytes, applied: list[str], limits: Limits, side: str) -> bytes:

@@ -102,6 +102,11 @@ def differences(primary: Answer, candidate: Answer, selection: Selection, *, exp
     return found
 
 
+def alike(primary: Headers, candidate: Headers) -> bool:
+    """Whether two sets of headers are the same as they stand, and hold nothing whose meaning hangs on the body."""
+    return primary == candidate and not any(name.lower() in _DIGESTS for name, _ in primary)
+
+
 def compared(headers: Headers) -> int:
     """How many names of headers are looked at."""
     return len({name.lower() for name, _ in headers if _tested(name.lower())})

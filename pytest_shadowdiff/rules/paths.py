@@ -88,7 +88,7 @@ def _put_back(query: JSONPath) -> None:
     for segment in query.segments:
         for selector in segment.selectors:
             if isinstance(selector, NameSelector):
-                selector.name = "".join(chr(ord(c) - _STAND_INS) if _STAND_INS <= ord(c) < _STAND_INS + 32 else c for c in selector.name)  # noqa: PLR2004 - control characters
+                selector.name = "".join(chr(ord(c) - _STAND_INS) if _STAND_INS <= ord(c) < _STAND_INS + 32 else c for c in selector.name)
 
 
 @lru_cache(maxsize=1024)

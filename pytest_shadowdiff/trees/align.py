@@ -16,6 +16,7 @@ Same = Callable[[object, object], bool]
 _IDENTIFIERS = ("id", "_id", "uuid", "guid", "key", "code", "sku", "slug", "name", "path", "url", "href", "email")
 _MOST_CELLS = 1024
 _ENOUGH = 0.5
+_FEW = 4
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Aligner:
         left, right = a[start : len(a) - end], b[start : len(b) - end]
         found = self._middle(left, right, marks, key)
         return Alignment(
-            pairs=sorted((start + i, start + j) for i, j in found.pairs),
+            pairs=sorted((start + i, start + j) for i, j in found.pairs if not self._same(left[i], right[j])),
             missing=sorted(start + i for i in found.missing),
             added=sorted(start + j for j in found.added),
             reordered=found.reordered,
@@ -75,6 +76,40 @@ class Aligner:
             return Alignment(missing=list(range(len(a))), added=list(range(len(b))))
         if len(a) == len(b) == 1:
             return Alignment(pairs=[(0, 0)])
+        if len(a) == len(b):
+            apart = [n for n in range(len(a)) if not self._same(a[n], b[n])]
+            if 2 * len(apart) <= len(a):
+                return self._in_place(a, b, apart, marks, key)
+        return self._directed(a, b, marks, key)
+
+    def _in_place(self, a: list[object], b: list[object], apart: list[int], marks: Marks | None, key: str | None) -> Alignment:
+        """Most elements stand where they stood: only those that do not are aligned."""
+        if marks is None and key is None and self._plainly_edited([a[n] for n in apart], [b[n] for n in apart]):
+            return Alignment(pairs=[(n, n) for n in apart])
+        found = self._directed([a[n] for n in apart], [b[n] for n in apart], marks, key)
+        crosses = any(abs(apart[i] - apart[j]) != abs(i - j) for i, j in found.pairs)
+        return Alignment(
+            [(apart[i], apart[j]) for i, j in found.pairs],
+            [apart[i] for i in found.missing],
+            [apart[j] for j in found.added],
+            reordered=found.reordered or crosses,
+        )
+
+    def _plainly_edited(self, a: list[object], b: list[object]) -> bool:
+        """Whether a few objects are each what they were but for a member or two, and none is another's equal."""
+        if len(a) > _FEW:
+            return False
+        same = self._same
+        for one, other in zip(a, b, strict=True):
+            if not isinstance(one, dict) or not isinstance(other, dict) or self._likeness(one, other) < _ENOUGH:
+                return False
+            if any(name in one and name in other and not same(one[name], other[name]) for name in _IDENTIFIERS):
+                return False
+        return not any(same(one, other) for i, one in enumerate(a) for j, other in enumerate(b) if i != j)
+
+    def _directed(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
+        if len(a) == len(b) == 1:
+            return Alignment(pairs=[(0, 0)])
         if _swaps(a, b):  # so that the two directions of a comparison align alike
             other = self._ordered(b, a, marks, key)
             return Alignment([(i, j) for j, i in other.pairs], other.added, other.missing, reordered=other.reordered)
@@ -94,7 +129,7 @@ class Aligner:
                 rest.take(self._by_likeness(a, b, run_a, run_b))
             rest.take(zip(rest.open_a(), rest.open_b(), strict=False))
         return Alignment(
-            pairs=[(i, j) for i, j in rest.pairs if not self._same(a[i], b[j])],
+            pairs=rest.pairs,
             missing=rest.open_a(),
             added=rest.open_b(),
             reordered=reordered,
