@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from pytest_shadowdiff.cluster import marks
 from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.changes import Changes
 from pytest_shadowdiff.cluster.connecting import Connection
 from pytest_shadowdiff.cluster.journal import begin
-from pytest_shadowdiff.cluster.leases import Lease, LeaseLost
-from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES
+from pytest_shadowdiff.cluster.leases import Lease, LeaseLost, lease_ref
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, Ref
 from pytest_shadowdiff.cluster.recovery import recover
 from pytest_shadowdiff.cluster.rights import Right, rights
 from pytest_shadowdiff.errors import MirrorError, SetupError, ShadowError
@@ -20,6 +22,19 @@ RIGHTS: tuple[Right, ...] = (
     *rights(CONFIG_MAPS, "get", "list", "create", "patch", "delete"),
 )
 """What holding a service needs, whatever is then changed."""
+
+
+def objects(namespace: str, service: str, run: str) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
+    """What holding a service puts beside it, for a preview: address, body, part."""
+    journal = Ref(CONFIG_MAPS, namespace, marks.object_name("shadowdiff", "journal", run))
+    return [
+        (
+            lease_ref(namespace, service),
+            {"metadata": {"labels": marks.labels(run, service, "lease")}, "spec": {"holderIdentity": run}},
+            "lease",
+        ),
+        (journal, {"metadata": {"labels": marks.labels(run, service, "journal")}, "data": {"run": run, "service": service}}, "journal"),
+    ]
 
 
 class Hold:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_shadowdiff.cluster import hold, objects, pods, workloads
 from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
+from pytest_shadowdiff.cluster.preview import Preview, created, rights_table
 from pytest_shadowdiff.cluster.rights import Right, require, rights
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
@@ -87,14 +88,23 @@ class KubernetesMirror:
 
     def _check(self, connection: Connection) -> None:
         """All that can be known to lack before anything is changed."""
-        service, mirrored = self._service, self._plan.settings.candidate is not None
+        mirrored = self._plan.settings.candidate is not None
         for kind in KINDS if mirrored else (SERVICES, PODS):
             if not objects.served(connection, kind):
                 message = (
                     f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
                 )
                 raise SetupError(message)
-        require(connection, service.namespace, RIGHTS if mirrored else READING, ROLE)
+        require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
+        self.find(connection)
+
+    def find(self, connection: Connection) -> None:
+        """Find both versions.
+
+        Raises:
+            SetupError: one is not there, not ready, or both are the same.
+        """
+        service = self._service
         found = workloads.find_service(connection, service.namespace, service.name)
         for role, target in self._targets().items():
             if target.workload is not None:
@@ -190,13 +200,16 @@ class KubernetesMirror:
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
-        context = self._connection.context if self._connection else "?"
+        what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
+        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *self._notes]
+
+    def summary(self, context: str) -> str:
+        """The service and its versions, in one line."""
         found = ", ".join(
             f"{self._targets()[role].name} {len(each.pods)} pod{'s' * (len(each.pods) != 1)} ({workloads.spell(each.selector)})"
             for role, each in self._workloads.items()
         )
-        what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
-        return [f"kubernetes: Service {self._service.namespace}/{self._service.name} in context {context}: {found}; {what}", *self._notes]
+        return f"kubernetes: Service {self._service.namespace}/{self._service.name} in context {context}: {found}"
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
@@ -278,6 +291,29 @@ def _patient(bootstrap: dict[str, Any]) -> dict[str, Any]:
                         "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
                     }
     return bootstrap
+
+
+def preview(plan: MirrorPlan) -> Preview:
+    """What a run would make, and the rights that it takes.
+
+    Raises:
+        ShadowError: it would not even begin.
+    """
+    from pytest_shadowdiff.cluster.connecting import connect
+
+    mirror = KubernetesMirror(plan)
+    service = _service(plan)
+    connection = connect(service.context, plan.settings.allow_context)
+    mirror.find(connection)
+    table, lacking = rights_table(connection, service.namespace, RIGHTS)
+    lines = [
+        f"{mirror.summary(connection.context)}. While a run lasts, and gone at its end:",
+        *(line for ref, body, _ in hold.objects(service.namespace, service.name, plan.run_id) for line in created(ref, body)),
+        *(line for ref, body, _ in mirror.objects() for line in created(ref, body)),
+        f"Rights in namespace {service.namespace}:",
+        *table,
+    ]
+    return Preview(tuple(lines), lacking)
 
 
 def create(plan: MirrorPlan) -> KubernetesMirror:
