@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.chunks import Chunks
 from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, ResponseHead, bare_newline
-from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH
+from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pytest_shadowdiff.relay.recording import Place
 
 SPILL: Final = 256 * 1024  # a message longer than this is written to the spool piece by piece
 MAX_INTERIM: Final = 100
@@ -22,32 +22,35 @@ class Body:
         content: bytes of content so far, chunk framing not counted.
     """
 
-    __slots__ = ("_chunks", "_left", "content", "ended", "framing")
+    __slots__ = ("_chunks", "_left", "content", "ended")
 
     def __init__(self, framing: int, length: int) -> None:
-        self.framing = framing
         self.content = 0
-        self._left = length
         self._chunks = Chunks() if framing == CHUNKED else None
-        self.ended = not length and framing in {0, LENGTH}
+        self._left = length if framing != CLOSE else -1
+        self.ended = not length and framing not in {CHUNKED, CLOSE}
 
     def follow(self, data: bytes, at: int) -> int:
         """Where the body ends in `data`, or the length of `data`."""
         if self.ended:
             return at
-        if self._chunks is not None:
-            end = self._chunks.feed(data, at)
-            self.content = self._chunks.content
-            self.ended = self._chunks.ended
+        chunks, size = self._chunks, len(data)
+        if chunks is not None:
+            end = chunks.feed(data, at)
+            self.content = chunks.content
+            self.ended = chunks.ended
             return end
-        if self.framing == CLOSE:
-            self.content += len(data) - at
-            return len(data)
-        step = min(self._left, len(data) - at)
-        self.content += step
-        self._left -= step
+        if self._left < 0:
+            self.content += size - at
+            return size
+        end = min(at + self._left, size)
+        self.content += end - at
+        self._left -= end - at
         self.ended = not self._left
-        return at + step
+        return end
+
+
+EMPTY: Final = Body(NONE, 0)
 
 
 class Answer:
@@ -58,50 +61,39 @@ class Answer:
         head: None until the final answer's head is complete.
         begun: a byte of an answer has come.
         ended: the answer is complete.
-        over: its body is longer than is recorded.
+        over: its body is longer than is kept.
         excess: bytes followed the answer's end.
-        close: the connection cannot be used again after it.
+
+    Args:
+        place: where in the spool it goes; None where it is not recorded.
+        asked: the request asked for an upgrade.
     """
 
-    __slots__ = (
-        "_asked",
-        "_body",
-        "_held",
-        "_interim",
-        "_method",
-        "_parts",
-        "_size",
-        "_spill",
-        "begun",
-        "close",
-        "ended",
-        "excess",
-        "head",
-        "limit",
-        "over",
-    )
+    __slots__ = ("_asked", "_body", "_held", "_interim", "_method", "_parts", "_place", "_size", "begun", "ended", "excess", "head", "limit", "over")
 
-    def __init__(self, method: bytes, limit: int, spill: Callable[[bytes], None] | None, *, asked: bool = False) -> None:
+    def __init__(self, method: bytes, limit: int, place: Place | None, *, asked: bool = False) -> None:
         self._method = method
+        self._place = place
         self._asked = asked
-        self.limit = limit
-        self._spill = spill
         self._held = b""
         self._parts: list[bytes] = []
         self._size = 0
         self._interim = 0
-        self._body: Body | None = None
+        self._body = EMPTY
+        self.limit = limit
         self.head: ResponseHead | None = None
-        self.begun = False
-        self.ended = False
-        self.over = False
-        self.excess = False
-        self.close = False
+        self.begun = self.ended = self.over = self.excess = False
 
     @property
     def framing(self) -> int:
         """How the end of the body is found."""
-        return self.head.framing if self.head is not None else 0
+        return self.head.framing if self.head is not None else NONE
+
+    @property
+    def final(self) -> bool:
+        """The connection cannot be used again after it."""
+        head = self.head
+        return head is None or head.close or head.framing == CLOSE or head.tunnel or self.excess
 
     def feed(self, data: bytes) -> bytes:
         """Follow one block; what of it, and of what was held back before, may go on.
@@ -110,32 +102,27 @@ class Answer:
             FramingError: this is no answer, or one that can be read in two ways.
         """
         self.begun = True
-        at = 0
-        body = self._body
-        if body is None:
+        at = start = 0
+        if self.head is None:
             if self._held:
                 data, self._held = self._held + data, b""
             at, start = self._on_head(data)
-            body = self._body
-            if body is None:
+            if self.head is None:
                 return data[:at]
-        else:
-            start = 0
+        body = self._body
         stop = body.follow(data, start)
         self.ended = body.ended
-        out = data
         if stop != len(data):
             self.excess = True
-            out = data[:stop]
-        self._keep(out[at:] if at else out, body.content)
-        return out
+            data = data[:stop]
+        if self._place is not None:
+            self._keep(data[at:] if at else data, body.content)
+        return data
 
     def take(self) -> bytes:
-        """What was recorded and not yet spilled; once."""
-        parts = self._parts
-        wire = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._parts = []
-        return wire or self._held
+        """What was kept and has not been written yet; once."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts) or self._held
 
     def end(self) -> bool:
         """The connection has ended; whether the answer had, or ends by that."""
@@ -143,24 +130,25 @@ class Answer:
             self.ended = True
         return self.ended
 
-    def _keep(self, out: bytes, content: int) -> None:
+    def _keep(self, data: bytes, content: int) -> None:
         if content > self.limit:
             self.over = True
             return
-        self._parts.append(out)
-        self._size += len(out)
-        if self._size > SPILL and self._spill is not None:
-            self._spill(self.take())
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > SPILL and self._place is not None:
+            self._place.write(self.take())
             self._size = 0
 
     def _on_head(self, data: bytes) -> tuple[int, int]:
         """Where the final answer's head begins and ends in `data`; the second is 0 where it is not complete."""
         at = 0
         while True:
-            end = data.find(b"\r\n\r\n", at) + 4
-            if end == 3:
+            end = data.find(b"\r\n\r\n", at)
+            if end < 0:
                 self._hold(data[at:])
                 return at, 0
+            end += 4
             if end - at > MAX_HEAD:
                 raise _endless()
             head = ResponseHead(data[at:end], self._method, asked=self._asked)
@@ -172,7 +160,6 @@ class Answer:
                 raise FramingError(message)
             at = end
         self.head = head
-        self.close = head.close or head.framing == CLOSE
         self._body = Body(head.framing, head.length)
         return at, end
 

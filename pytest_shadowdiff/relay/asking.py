@@ -7,13 +7,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pytest_shadowdiff.relay.answer import Answer
-from pytest_shadowdiff.relay.sending import TICK, Shot
+from pytest_shadowdiff.relay.call import name_of
+from pytest_shadowdiff.relay.recording import Place, seen
+from pytest_shadowdiff.relay.sending import TICK
 from pytest_shadowdiff.spool.records import ROLES, WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_shadowdiff.model import Role
+    from pytest_shadowdiff.relay.messages import Ask
     from pytest_shadowdiff.relay.rewriting import Rewriting
     from pytest_shadowdiff.relay.sending import Sender
     from pytest_shadowdiff.relay.server import Server
@@ -21,88 +22,95 @@ if TYPE_CHECKING:
 Side = tuple["Role", "Sender", "Rewriting"]
 
 
-class Question:
-    """One request to be asked again, of several sides in turn."""
+class Turn:
+    """One side's turn to answer a question."""
 
-    __slots__ = ("attempt", "deadline", "framing", "head", "left", "pair", "rest", "sender", "shot", "since")
+    __slots__ = ("_index", "_owner", "_recorded", "ask", "answer", "deadline", "ended_at", "fresh", "left", "sender", "sent_at", "started", "what", "wire")
 
-    def __init__(self, pair: str, attempt: int, head: bytes, rest: bytes, framing: int, left: list[Side], since: float) -> None:
-        self.pair = pair
-        self.attempt = attempt
-        self.head = head
-        self.rest = rest
-        self.framing = framing
-        self.left = left
-        self.since = since
-        self.shot: Shot | None = None
-        self.sender: Sender | None = None
-        self.deadline = 0.0
+    def __init__(self, owner: Asking, ask: Ask, left: list[Side], what: str, method: bytes) -> None:
+        role, self.sender, rewriting = left[0]
+        server = owner.server
+        self._owner = owner
+        self._index = ROLES.index(role)
+        self.ask = ask
+        self.left = left[1:]
+        self.what = what
+        self.wire = [rewriting(ask.head, ask.pair, ask.attempt) + ask.rest]
+        self.fresh = False
+        self._recorded = bool(server.records & 1 << self._index)
+        place = Place(server.recorder, ask.pair, self._index, ask.attempt) if self._recorded else None
+        self.answer = Answer(method, server.limits.body, place)
+        self.deadline = server.loop.time() + owner.timeout
+        self.started = self.sent_at = self.ended_at = 0.0
+
+    @property
+    def patience(self) -> str:
+        """Its deadline, for messages."""
+        return f"{self._owner.timeout:g} s"
+
+    def done(self, problem: str) -> None:
+        """This side was asked; a tap sees the answer of one that the relay does not record."""
+        if self._recorded or problem:
+            self._record(problem)
+        self._owner.turned(self)
+
+    def _record(self, problem: str) -> None:
+        seconds = self.ended_at - self.sent_at if self.answer.ended else None
+        record = seen(self.ask.pair, self._index, self.ask.attempt, self.started or time.time(), seconds, self.answer, problem)
+        record.form, record.request, record.request_framing = WHOLE, self.wire[0], self.ask.framing
+        self._owner.server.recorder.seen(record)
 
 
 class Asking:
     """A line of questions, a few of which are asked at one time."""
 
     def __init__(self, server: Server, timeout: float, sides: list[Side]) -> None:
-        self._server = server
-        self._timeout = timeout
+        self.server = server
+        self.timeout = timeout
         self._sides = sides
-        self._line: deque[Question] = deque()
-        self._flying: dict[Question, None] = {}
+        self._line: deque[tuple[Ask, float]] = deque()
+        self._flying: dict[Turn, None] = {}
         self._ticking = False
 
-    def ask(self, pair: str, attempt: int, head: bytes, rest: bytes, framing: int, *, candidate_first: bool) -> None:
+    def ask(self, ask: Ask) -> None:
         """Put a question in line."""
-        sides = self._sides[::-1] if candidate_first else self._sides[:]
-        self._line.append(Question(pair, attempt, head, rest, framing, sides, self._server.loop.time()))
+        self._line.append((ask, self.server.loop.time()))
         self._pump()
 
+    def turned(self, turn: Turn) -> None:
+        """One side was asked; the next one's turn."""
+        del self._flying[turn]
+        if turn.left:
+            self._send(turn.ask, turn.left)
+        else:
+            self._pump()
+
+    def close(self) -> None:
+        """End."""
+        for _, sender, _ in self._sides:
+            sender.close()
+
+    def _send(self, ask: Ask, left: list[Side]) -> None:
+        method, target, _ = ask.head.split(b" ", 2)
+        turn = Turn(self, ask, left, f"{name_of(method, target)}, asked again", method)
+        self._flying[turn] = None
+        turn.sender.send(turn)
+
     def _pump(self) -> None:
-        limits, now = self._server.limits, self._server.loop.time()
+        limits, now = self.server.limits, self.server.loop.time()
         while self._line and len(self._flying) < limits.asking:
-            if self._server.busy and now - self._line[0].since < limits.quiet_seconds:
+            if self.server.busy and now - self._line[0][1] < limits.quiet_seconds:
                 break
-            question = self._line.popleft()
-            self._flying[question] = None
-            self._next_side(question)
+            ask, _ = self._line.popleft()
+            self._send(ask, self._sides[::-1] if ask.candidate_first else self._sides)
         if not self._ticking and (self._line or self._flying):
             self._ticking = True
-            self._server.loop.call_later(TICK / 5 if self._line else TICK, self._tick)
-
-    def _next_side(self, question: Question) -> None:
-        role, sender, rewriting = question.left.pop(0)
-        head = rewriting(question.head, question.pair, question.attempt)
-        line = question.head.split(b" ", 2)
-        method = line[0]
-        what = f"{method.decode('latin-1')} {line[1].partition(b'?')[0][:120].decode('latin-1')}, asked again"
-        index = ROLES.index(role)
-        recorder, pair, attempt = self._server.recorder, question.pair, question.attempt
-        recorded = bool(self._server.records & 1 << index)
-        spill: Callable[[bytes], None] = lambda data: recorder.part(pair, index, attempt, data) if recorded else None  # noqa: E731
-        answer = Answer(method, self._server.limits.body, spill)
-        wire = [head + question.rest]
-
-        def done(problem: str) -> None:
-            started = shot.started or time.time()
-            if recorded or problem:
-                recorder.seen(pair, index, attempt, started, shot.seconds, answer, problem, WHOLE, wire[0], question.framing)
-            question.shot = None
-            if question.left:
-                self._next_side(question)
-            else:
-                del self._flying[question]
-                self._pump()
-
-        question.shot = shot = Shot(what, method, wire, answer, done, fresh=False)
-        shot.deadline = self._server.loop.time() + self._timeout
-        shot.patience = f"{self._timeout:g} s"
-        question.deadline = shot.deadline
-        question.sender = sender
-        sender.send(shot)
+            self.server.loop.call_later(TICK / 10 if self._line else TICK, self._tick)
 
     def _tick(self) -> None:
         self._ticking = False
-        now = self._server.loop.time()
-        for question in list(self._flying):
-            if question.shot is not None and now >= question.deadline and question.sender is not None:
-                question.sender.overdue(question.shot)
+        now = self.server.loop.time()
+        for turn in list(self._flying):
+            if now >= turn.deadline:
+                turn.sender.overdue(turn)
         self._pump()

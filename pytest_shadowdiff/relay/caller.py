@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from pytest_shadowdiff.relay.answer import Answer
 from pytest_shadowdiff.relay.call import Call
 from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, RequestHead, bare_newline
 from pytest_shadowdiff.relay.primary import Primary, reset
@@ -151,7 +150,7 @@ class Caller(asyncio.Protocol):
             if len(self._buffer) > _HELD:
                 self.hold()
         self.entry.begun(call, parsed)
-        call.answer = Answer(call.method, server.limits.body, server.spill(call), asked=bool(parsed.tunnel))
+        call.answer = server.answer(call, asked=bool(parsed.tunnel))
         rewriting = server.primary_rewriting if call.watched else server.unmarked
         head = rewriting(head, call.pair) if rewriting.changes else head
         call.sent_at = server.loop.time()

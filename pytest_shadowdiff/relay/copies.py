@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.answer import Answer
-from pytest_shadowdiff.relay.sending import TICK, Shot
-from pytest_shadowdiff.spool.records import AS_OPENED, NEW_HEAD
+from pytest_shadowdiff.relay.recording import Place, seen
+from pytest_shadowdiff.relay.sending import TICK
+from pytest_shadowdiff.spool.records import NEW_HEAD
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from pytest_shadowdiff.relay.call import Call
     from pytest_shadowdiff.relay.limits import RelayLimits
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.relay.rewriting import Rewriting
     from pytest_shadowdiff.relay.sending import Sender
 
-WAITING, READY, DONE = 0, 1, 2
+NEW, COMPLETE, SENT, DONE = 0, 1, 2, 3
 _NEVER: Final = float("inf")
 
 
@@ -26,12 +26,35 @@ class Copy:
     """The copy of one call to one side.
 
     Attributes:
+        owner: all copies to that side.
         hard: how many copies before it have to end first, whatever that takes until their deadlines.
         soft: how many it waits for only a while.
         followers: the copies that wait for this one, and whether they have to.
+        head: as this side gets it, where that differs from the caller's.
+        wire: the whole request.
+        fresh: it may not be sent twice, so it gets a connection that nobody used before.
+        started: Unix time at which its first byte was sent; 0 before.
     """
 
-    __slots__ = ("born", "call", "deadline", "followers", "hard", "head", "lane", "owner", "shot", "size", "soft", "state")
+    __slots__ = (
+        "answer",
+        "born",
+        "call",
+        "deadline",
+        "ended_at",
+        "followers",
+        "fresh",
+        "hard",
+        "head",
+        "lane",
+        "owner",
+        "sent_at",
+        "size",
+        "soft",
+        "started",
+        "state",
+        "wire",
+    )
 
     def __init__(self, owner: Copies, call: Call, lane: Lane, born: float) -> None:
         self.owner = owner
@@ -39,13 +62,28 @@ class Copy:
         self.lane = lane
         self.born = born
         self.deadline = _NEVER
-        self.hard = 0
-        self.soft = 0
-        self.followers: list[tuple[Copy, bool]] = []
+        self.hard = self.soft = self.size = 0
+        self.followers: list[tuple[Copy, bool]] | None = None
+        self.state = NEW
         self.head = b""
-        self.shot: Shot | None = None
-        self.size = 0
-        self.state = WAITING
+        self.wire: list[bytes] = []
+        self.fresh = not call.safe
+        self.answer = owner.answer(call)
+        self.started = self.sent_at = self.ended_at = 0.0
+
+    @property
+    def what(self) -> str:
+        """The request, for messages."""
+        return self.call.what
+
+    @property
+    def patience(self) -> str:
+        """Its deadline, for messages."""
+        return f"{self.owner.timeout:g} s of the primary's"
+
+    def done(self, problem: str) -> None:
+        """It was answered, or will never be."""
+        self.owner.done(self, problem)
 
 
 class Lane:
@@ -62,6 +100,10 @@ class Copies:
 
     A copy waits for those of the requests that had been answered when its own began: a safe one a while, one that
     may write (or comes after one that may) until they end. Requests that overlapped may overlap here too.
+
+    Attributes:
+        bit: of the side, in records.
+        timeout: seconds after the primary's answer.
     """
 
     def __init__(
@@ -71,34 +113,33 @@ class Copies:
         rewriting: Rewriting,
         recorder: Recorder,
         limits: RelayLimits,
+        *,
         timeout: float,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.bit = 1 << role
+        self.timeout = timeout
         self._role = role
         self._sender = sender
         self._rewriting = rewriting
         self._recorder = recorder
         self._limits = limits
-        self._timeout = timeout
-        self._patience = min(limits.order_seconds, timeout / 5)  # what waits has to be answered in time as well
         self._loop = loop
+        self._patience = min(limits.order_seconds, timeout / 5)  # what waits has to be answered in time as well
         self._all: dict[Copy, None] = {}
         self._bytes = 0
         self._ticking = False
 
-    def begin(self, call: Call, lane: Lane) -> Copy | None:
-        """A call has begun: its copy takes its place in the order; None where the queue is full."""
-        if len(self._all) >= self._limits.queue or self._bytes > self._limits.queue_bytes:
-            what = (
-                f"{self._limits.queue} requests (max_queue)"
-                if len(self._all) >= self._limits.queue
-                else f"{self._limits.queue_bytes} bytes (max_queue_bytes)"
-            )
-            problem = f"the copy of {call.what} was not sent: the queue to the {self._sender.name} is full ({what})"
-            self._recorder.seen(call.pair, self._role, 0, call.started, None, None, problem)
-            return None
+    def begin(self, call: Call, lane: Lane) -> None:
+        """A call has begun: its copy takes its place in the order, unless the queue is full."""
+        if len(self._all) >= self._limits.queue:
+            self._overflow(call, f"{self._limits.queue} requests (max_queue)")
+            return
+        if self._bytes > self._limits.queue_bytes:
+            self._overflow(call, f"{self._limits.queue_bytes} bytes (max_queue_bytes)")
+            return
         copy = Copy(self, call, lane, self._loop.time())
+        call.copies.append(copy)
         if lane.unfinished:
             _line_up(copy, lane)
         lane.unfinished[copy] = None
@@ -106,7 +147,10 @@ class Copies:
         if not self._ticking:
             self._ticking = True
             self._loop.call_later(TICK, self._tick)
-        return copy
+
+    def answer(self, call: Call) -> Answer:
+        """What follows this side's answer to a call."""
+        return Answer(call.method, self._limits.body, Place(self._recorder, call.pair, self._role, 0))
 
     def complete(self, copy: Copy) -> None:
         """The call's request is complete, so that its copy can be sent."""
@@ -114,114 +158,117 @@ class Copies:
         if call.too_long:
             self.fail(copy, f"the copy of {call.what} was not sent: its body is over {self._limits.body} bytes (max_body)")
             return
-        copy.state = READY
-        copy.size = sum(map(len, call.wire))
-        self._bytes += copy.size
+        copy.state = COMPLETE
+        copy.wire = call.wire
+        if len(call.wire) > 1:
+            copy.size = sum(map(len, call.wire))
+            self._bytes += copy.size
         if not copy.hard and not copy.soft:
             self._send(copy)
 
     def answered(self, copy: Copy) -> None:
         """The primary's answer has ended: from here the deadline counts."""
-        if copy.state == DONE:
-            return
-        copy.deadline = self._loop.time() + self._timeout
-        if copy.shot is not None:
-            copy.shot.deadline = copy.deadline
+        copy.deadline = self._loop.time() + self.timeout
 
     def fail(self, copy: Copy, problem: str) -> None:
         """It comes to nothing."""
-        if copy.state == DONE:
-            return
-        if copy.shot is not None:
-            self._sender.cancel(copy.shot)
-        self._done(copy, problem)
+        if copy.state == SENT:
+            self._sender.cancel(copy)
+        self.done(copy, problem)
 
     def drop(self, copy: Copy) -> None:
         """Its pair is skipped: what may write and was sent whole still goes, so that both versions stay in step."""
-        if copy.state == DONE or (copy.state == READY and not copy.call.safe):
+        if copy.state != NEW and not copy.call.safe:
             self.answered(copy)
             return
-        if copy.shot is not None:
-            self._sender.cancel(copy.shot)
+        if copy.state == SENT:
+            self._sender.cancel(copy)
         self._finish(copy)
+
+    def done(self, copy: Copy, problem: str) -> None:
+        """It was answered, or will never be."""
+        self._finish(copy)
+        call = copy.call
+        if not call.watched:
+            return
+        seconds = copy.ended_at - copy.sent_at if copy.answer.ended else None
+        record = seen(call.pair, self._role, 0, copy.started or call.started, seconds, copy.answer, problem)
+        if copy.head:
+            record.form, record.request = NEW_HEAD, copy.head
+        self._recorder.seen(record)
 
     def close(self) -> None:
         """End."""
         self._sender.close()
 
-    def _send(self, copy: Copy) -> None:
-        call = copy.call
-        wire = call.wire
-        if self._rewriting.changes:
-            copy.head = self._rewriting(call.head, call.pair)
-            wire = [copy.head, *wire[1:]]
-        recorder, pair, role = self._recorder, call.pair, self._role
-        spill: Callable[[bytes], None] = lambda data: recorder.part(pair, role, 0, data)  # noqa: E731
-        answer = Answer(call.method, self._limits.body, spill)
-        copy.shot = shot = Shot(call.what, call.method, wire, answer, lambda problem: self._done(copy, problem), fresh=not call.safe)
-        shot.patience = f"{self._timeout:g} s of the primary's"
-        self._sender.send(shot)
+    def _overflow(self, call: Call, bound: str) -> None:
+        problem = f"the copy of {call.what} was not sent: the queue to the {self._sender.name} is full ({bound})"
+        self._recorder.seen(seen(call.pair, self._role, 0, call.started, None, None, problem))
 
-    def _done(self, copy: Copy, problem: str) -> None:
-        call, shot = copy.call, copy.shot
-        self._finish(copy)
-        if not call.watched:
-            return
-        form, head = (NEW_HEAD, copy.head) if copy.head else (AS_OPENED, b"")
-        if shot is None:
-            self._recorder.seen(call.pair, self._role, 0, call.started, None, None, problem)
-        else:
-            self._recorder.seen(call.pair, self._role, 0, shot.started or call.started, shot.seconds, shot.answer, problem, form, head)
+    def _send(self, copy: Copy) -> None:
+        if self._rewriting.changes:
+            copy.head = self._rewriting(copy.call.head, copy.call.pair)
+            copy.wire = [copy.head, *copy.wire[1:]]
+        copy.state = SENT
+        self._sender.send(copy)
 
     def _finish(self, copy: Copy) -> None:
         copy.state = DONE
         self._bytes -= copy.size
         del self._all[copy]
         del copy.lane.unfinished[copy]
+        copy.call.copies.remove(copy)
+        if copy.followers is None:
+            return
         for follower, hard in copy.followers:
             if hard:
                 follower.hard -= 1
             elif follower.soft:
                 follower.soft -= 1
-            if follower.state == READY and follower.shot is None and not follower.hard and not follower.soft:
+            if follower.state == COMPLETE and not follower.hard and not follower.soft:
                 self._send(follower)
-        copy.followers = []
+        copy.followers = None
 
     def _tick(self) -> None:
         now = self._loop.time()
         for copy in list(self._all):
+            if copy.state == DONE:
+                continue
             if now >= copy.deadline:
                 self._overdue(copy)
             elif copy.soft and now >= copy.born + self._patience:
-                copy.soft = 0
-                for other in copy.lane.unfinished:
-                    other.followers = [pair for pair in other.followers if pair[0] is not copy or pair[1]]
-                if copy.state == READY and not copy.hard:
-                    self._send(copy)
+                self._go_ahead(copy)
         self._ticking = bool(self._all)
         if self._ticking:
             self._loop.call_later(TICK, self._tick)
 
+    def _go_ahead(self, copy: Copy) -> None:
+        """It waits no longer for those that it need not wait for."""
+        copy.soft = 0
+        for other in copy.lane.unfinished:
+            if other.followers is not None:
+                other.followers = [(follower, hard) for follower, hard in other.followers if hard or follower is not copy]
+        if copy.state == COMPLETE and not copy.hard:
+            self._send(copy)
+
     def _overdue(self, copy: Copy) -> None:
-        if copy.state == DONE:
-            return
-        if copy.shot is not None:
-            self._sender.overdue(copy.shot)
-        elif copy.state == READY:
-            self.fail(
-                copy,
-                f"the copy of {copy.call.what} was not sent within {self._timeout:g} s of the primary's answer: it waited for those before it",
-            )
+        if copy.state == SENT:
+            self._sender.overdue(copy)
+        elif copy.state == COMPLETE:
+            self.fail(copy, f"the copy of {copy.what} was not sent within {copy.patience} answer: it waited for those before it")
         else:
-            self.fail(copy, f"the copy of {copy.call.what} was not sent: the caller did not send the whole request")
+            self.fail(copy, f"the copy of {copy.what} was not sent: the caller did not send the whole request")
 
 
 def _line_up(copy: Copy, lane: Lane) -> None:
+    """Have it wait for those whose callers had their answer before this one's began."""
     safe = copy.call.safe
     for other in lane.unfinished:
         if not other.call.ended:
             continue
         hard = not safe or not other.call.safe
+        if other.followers is None:
+            other.followers = []
         other.followers.append((copy, hard))
         if hard:
             copy.hard += 1

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from pytest_shadowdiff.relay.copies import Lane
-from pytest_shadowdiff.relay.recording import BITS
+from pytest_shadowdiff.relay.recording import BITS, seen
 from pytest_shadowdiff.spool.records import NEW_HEAD, ROLES, OpenRecord
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class Entry:
             self._unsettled[call] = None
         for copies, lane in zip(server.copies, self.lanes, strict=True):
             if call.safe or copies.bit != _CONTROL:
-                copy = copies.begin(call, lane)
-                if copy is not None:
-                    call.copies.append(copy)
+                copies.begin(call, lane)
 
     def more(self, call: Call, data: bytes) -> None:
         """A block of the request's body has come."""
@@ -77,7 +75,7 @@ class Entry:
         """The request is complete."""
         if self._unsettled:
             self._unsettled.pop(call, None)
-        for copy in call.copies:
+        for copy in tuple(call.copies):
             copy.owner.complete(copy)
 
     def answered(self, call: Call) -> None:
@@ -106,7 +104,7 @@ class Entry:
         call.watched = False
         self._unsettled.pop(call, None)
         self.server.recorder.skipped(call.pair, reason)
-        for copy in call.copies:
+        for copy in tuple(call.copies):
             copy.owner.drop(copy)
 
     def abandoned(self, call: Call) -> None:
@@ -114,7 +112,7 @@ class Entry:
         if call.body.ended or not call.watched:
             return
         self._unsettled.pop(call, None)
-        for copy in call.copies:
+        for copy in tuple(call.copies):
             copy.owner.fail(copy, f"the copy of {call.what} was not sent: the caller did not send the whole request")
 
     def served(self, call: Call) -> None:
@@ -137,7 +135,7 @@ class Entry:
         )
         for role, name in enumerate(ROLES):
             if server.owed & BITS[name]:
-                server.recorder.seen(pair, role, 0, started, None, None, problem)
+                server.recorder.seen(seen(pair, role, 0, started, None, None, problem))
 
     def stranger(self, head: bytes, reason: str) -> None:
         """Something that is no HTTP/1.x is passed through."""
@@ -158,13 +156,13 @@ class Entry:
     def _primary_seen(self, call: Call, problem: str) -> None:
         server = self.server
         if server.own & _PRIMARY:
-            seconds = server.loop.time() - call.sent_at if call.answer is not None and call.answer.ended else None
+            answer = call.answer
+            seconds = server.loop.time() - call.sent_at if answer is not None and answer.ended else None
+            record = seen(call.pair, 0, 0, call.started, seconds, answer, problem)
             if server.primary_rewriting.changes:
-                head = server.primary_rewriting(call.head, call.pair)
-                server.recorder.seen(call.pair, 0, 0, call.started, seconds, call.answer, problem, NEW_HEAD, head)
-            else:
-                server.recorder.seen(call.pair, 0, 0, call.started, seconds, call.answer, problem)
-        for copy in call.copies:
+                record.form, record.request = NEW_HEAD, server.primary_rewriting(call.head, call.pair)
+            server.recorder.seen(record)
+        for copy in tuple(call.copies):
             copy.owner.answered(copy)
 
     def _why_not(self, call: Call, head: RequestHead) -> str:

@@ -7,17 +7,26 @@ sentences' ends: "the relay refused the request: {reason}".
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH, NONE
 
 MAX_HEAD: Final = 64 * 1024
 TLS: Final = b"\x16\x03"  # how a TLS handshake begins
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*")
 _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([^\0-\x20\x7f]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?\r\n")
+_NAMES_THAT_COUNT: Final = re.compile(rb"\r\n(connection|content-length|host|transfer-encoding|upgrade):[ \t]*([^\r]*)")
+_COMMON: Final = {b"keep-alive": frozenset({b"keep-alive"}), b"close": frozenset({b"close"})}
+_BODILESS: Final = frozenset({204, 304})
+_OTHER: Final = frozenset({b"HEAD", b"CONNECT"})
+_SWITCHING: Final = 101
+_MAX_DIGITS: Final = 18
 _NEEDED: Final = frozenset({b"content-length", b"transfer-encoding", b"host", b"trailer"})
 
 
@@ -30,24 +39,23 @@ class RequestHead:
 
     Attributes:
         length: of the body, where `framing` is LENGTH.
-        tunnel: why the connection may stop to be HTTP after the answer ("WebSocket"); empty where it may not.
-        minor: of the HTTP version.
+        tunnel: why the connection may stop to be HTTP after the answer ("CONNECT"); empty where it may not.
     """
 
-    __slots__ = ("framing", "length", "method", "minor", "target", "tunnel")
+    __slots__ = ("framing", "length", "method", "target", "tunnel")
 
     def __init__(self, head: bytes) -> None:
         line = _REQUEST_LINE.match(head)
         if line is None:
             raise FramingError(_what_is_wrong_with_line(head, "request line"))
-        self.method, self.target, self.minor = line.groups()
-        self.framing, self.length = _request_framing(head, line.end(), self.minor)
-        self.tunnel = ""
-        lower = head.lower()
+        self.method, self.target, minor = line.groups()
+        self.framing, self.length, options, upgrade = _fields(head, line.end(), minor)
         if self.method == b"CONNECT":
             self.tunnel = "CONNECT"
-        elif b"\r\nupgrade:" in lower and b"upgrade" in _list(lower, b"connection"):
-            self.tunnel = "an upgrade to " + _values(lower, b"upgrade")[0].decode("latin-1")
+        elif upgrade and b"upgrade" in options:
+            self.tunnel = f"an upgrade to {upgrade[:40].decode('latin-1')}"
+        else:
+            self.tunnel = ""
 
 
 class ResponseHead:
@@ -70,80 +78,86 @@ class ResponseHead:
             raise FramingError(_what_is_wrong_with_line(head, "status line"))
         minor, digits = line.groups()
         self.status = status = int(digits)
-        self.interim = 100 <= status < 200 and status != 101
-        self.tunnel = status == 101 or (method == b"CONNECT" and 200 <= status < 300)
-        if status == 101 and not asked:
+        framing, self.length, options, _ = _fields(head, line.end(), minor)
+        self.close = b"close" in options or (minor == b"0" and b"keep-alive" not in options)
+        if status >= 200 and status not in _BODILESS and method not in _OTHER:
+            self.interim = self.tunnel = False
+            self.framing = framing or CLOSE
+            return
+        if status == _SWITCHING and not asked:
             message = "101 without being asked"
             raise FramingError(message)
-        framing, self.length = _framing(head, line.end(), minor)
-        self.close = closes(head, minor)
-        if method == b"HEAD" or status < 200 or status in {204, 304} or self.tunnel:
-            framing, self.length = NONE, 0
-        elif framing == NONE:
-            framing = CLOSE
-        self.framing = framing
+        self.interim = status < 200 and status != _SWITCHING
+        self.tunnel = status == _SWITCHING or (method == b"CONNECT" and 200 <= status < 300)
+        if method == b"CONNECT" and not self.tunnel and status not in _BODILESS:
+            self.framing = framing or CLOSE
+        else:
+            self.framing, self.length = NONE, 0
 
 
-def _request_framing(head: bytes, start: int, minor: bytes) -> tuple[int, int]:
-    framing, length = _framing(head, start, minor)
-    lower = head.lower()
-    first = lower.find(b"\r\nhost:")
-    if first >= 0 and lower.find(b"\r\nhost:", first + 1) >= 0:
-        message = "Host is given twice"
-        raise FramingError(message)
-    return framing, length
-
-
-def _framing(head: bytes, start: int, minor: bytes) -> tuple[int, int]:
-    """How the body's end is found: NONE, LENGTH with the length, or CHUNKED."""
+def _fields(head: bytes, start: int, minor: bytes) -> tuple[int, int, Collection[bytes], bytes]:
+    """How the body's end is found (NONE, LENGTH with the length, CHUNKED), the options of Connection, the first Upgrade."""
     fields = FIELDS.match(head, start)
     if fields is None or fields.end() != len(head) - 2:
         raise FramingError(_what_is_wrong_with_fields(head, start))
-    lower = head.lower()
-    if b"\r\nconnection:" in lower and (needed := _NEEDED.intersection(_list(lower, b"connection"))):
+    length = -1
+    coding = upgrade = b""
+    hosts = 0
+    options: Collection[bytes] = ()
+    for name, value in _NAMES_THAT_COUNT.findall(head.lower(), start - 2):
+        if name == b"connection":
+            options = _options(value, options)
+        elif name == b"content-length":
+            length = _length(value, length)
+        elif name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            coding += value.rstrip(b" \t") + b","
+        else:
+            upgrade = upgrade or value.rstrip(b" \t")
+    if hosts > 1:
+        message = "Host is given twice"
+        raise FramingError(message)
+    if coding:
+        _check_coding(coding, minor, length)
+        return CHUNKED, 0, options, upgrade
+    if length < 0:
+        return NONE, 0, options, upgrade
+    return LENGTH, length, options, upgrade
+
+
+def _options(value: bytes, before: Collection[bytes]) -> Collection[bytes]:
+    common = _COMMON.get(value)
+    if common is not None and not before:
+        return common
+    options = {option.strip(b" \t") for option in value.split(b",")}
+    if needed := _NEEDED.intersection(options):
         message = f"Connection names {min(needed).decode()}, which framing needs"
         raise FramingError(message)
-    chunked = b"\r\ntransfer-encoding:" in lower
-    at = lower.find(b"\r\ncontent-length:")
-    if chunked:
-        return _chunked(lower, minor, with_length=at >= 0)
-    if at < 0:
-        return NONE, 0
-    if lower.find(b"\r\ncontent-length:", at + 1) >= 0:
+    return options.union(before)
+
+
+def _length(value: bytes, before: int) -> int:
+    if before >= 0:
         message = "Content-Length is given twice"
         raise FramingError(message)
-    value = lower[at + 17 : lower.find(b"\r\n", at + 17)].strip(b" \t")
-    if not value.isdigit() or len(value) > 18:
+    value = value.rstrip(b" \t")
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
         message = f"Content-Length is no plain number: {value[:40].decode('latin-1')!r}"
         raise FramingError(message)
-    return LENGTH, int(value)
+    return int(value)
 
 
-def _chunked(lower: bytes, minor: bytes, *, with_length: bool) -> tuple[int, int]:
-    if with_length:
+def _check_coding(coding: bytes, minor: bytes, length: int) -> None:
+    if length >= 0:
         message = "both Content-Length and Transfer-Encoding"
     elif minor == b"0":
         message = "Transfer-Encoding in HTTP/1.0"
-    elif _values(lower, b"transfer-encoding") != [b"chunked"]:
+    elif coding != b"chunked,":
         message = "a Transfer-Encoding other than chunked"
     else:
-        return CHUNKED, 0
+        return
     raise FramingError(message)
-
-
-def _values(lower: bytes, name: bytes) -> list[bytes]:
-    """The values of all fields of that name, in a head in lower case."""
-    key = b"\r\n" + name + b":"
-    values, at = [], lower.find(key)
-    while at >= 0:
-        at += len(key)
-        values.append(lower[at : lower.find(b"\r\n", at)].strip(b" \t"))
-        at = lower.find(key, at)
-    return values
-
-
-def _list(lower: bytes, name: bytes) -> list[bytes]:
-    return [item.strip(b" \t") for value in _values(lower, name) for item in value.split(b",")]
 
 
 def _what_is_wrong_with_line(head: bytes, what: str) -> str:
@@ -172,15 +186,6 @@ def _what_is_wrong_with_fields(head: bytes, start: int) -> str:
         if not colon or not re.fullmatch(_TOKEN, name):
             return f"header line {number} is no field"
     return "an empty line within the header section"
-
-
-def closes(head: bytes, minor: bytes) -> bool:
-    """Whether the sender of this head closes the connection after the message."""
-    lower = head.lower()
-    if b"\r\nconnection:" not in lower:
-        return minor == b"0"
-    options = _list(lower, b"connection")
-    return b"close" in options or (minor == b"0" and b"keep-alive" not in options)
 
 
 def bare_newline(head: bytes) -> bool:

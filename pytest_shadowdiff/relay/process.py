@@ -66,7 +66,7 @@ class _Channel(asyncio.Protocol):
 
     def _on(self, command: Command, server: Server) -> None:
         if isinstance(command, Ask):
-            server.ask(command.pair, command.attempt, command.head, command.rest, command.framing, candidate_first=command.candidate_first)
+            server.ask(command)
         elif isinstance(command, Open):
             self._answer(command.number, server.open(command.key, unsafe=command.unsafe))
         elif isinstance(command, Settle):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.errors import SpoolError
 from pytest_shadowdiff.spool.records import (
-    AS_OPENED,
     OPEN,
     PART,
     REST,
@@ -30,16 +29,14 @@ if TYPE_CHECKING:
 BITS: Final = {role: 1 << index for index, role in enumerate(ROLES)}
 
 
-def bits(roles: frozenset[str]) -> int:
-    """Roles as the bits of a record."""
-    return sum(BITS[role] for role in roles)
-
-
 class Recorder:
-    """Writes records; `Opened` at once, the rest when the event loop has done what is ready.
+    """Writes records: what has begun at once, the rest when the event loop has done what is ready.
 
     Args:
         failed: told once, with the reason, when nothing can be written any more.
+
+    Attributes:
+        reason: why nothing is written any more; empty while all is well.
     """
 
     __slots__ = ("_failed", "_loop", "_scheduled", "_writer", "reason")
@@ -56,9 +53,9 @@ class Recorder:
         self._writer.put(OPEN, record)
         self.flush()
 
-    def part(self, pair: str, stream: int, attempt: int, wire: bytes) -> None:
+    def part(self, record: PartRecord) -> None:
         """A piece of a long message; on disk when this returns."""
-        self._writer.put(PART, PartRecord(pair, stream, attempt, wire))
+        self._writer.put(PART, record)
         self.flush()
 
     def rest(self, pair: str, wire: bytes) -> None:
@@ -71,40 +68,13 @@ class Recorder:
         self._writer.put(SKIP, SkipRecord(pair, reason))
         self._soon()
 
-    def seen(
-        self,
-        pair: str,
-        role: int,
-        attempt: int,
-        started: float,
-        seconds: float | None,
-        answer: Answer | None,
-        problem: str = "",
-        form: int = AS_OPENED,
-        request: bytes = b"",
-        request_framing: int = 0,
-    ) -> None:
+    def seen(self, record: SeenRecord) -> None:
         """One side has ended."""
-        record = SeenRecord(
-            pair,
-            role,
-            attempt,
-            started,
-            seconds,
-            problem,
-            answer is not None and answer.begun and (not answer.ended or answer.over),
-            form,
-            request_framing,
-            answer.framing if answer is not None else 0,
-            request,
-            answer.take() if answer is not None else b"",
-        )
         self._writer.put(SEEN, record)
         self._soon()
 
     def flush(self) -> None:
         """Write now."""
-        self._scheduled = False
         try:
             self._writer.flush()
         except SpoolError as error:
@@ -120,4 +90,34 @@ class Recorder:
     def _soon(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._later)
+
+    def _later(self) -> None:
+        self._scheduled = False
+        self.flush()
+
+
+class Place:
+    """Where in the spool the pieces of one long answer go."""
+
+    __slots__ = ("_attempt", "_pair", "_recorder", "_stream")
+
+    def __init__(self, recorder: Recorder, pair: str, stream: int, attempt: int) -> None:
+        self._recorder = recorder
+        self._pair = pair
+        self._stream = stream
+        self._attempt = attempt
+
+    def write(self, wire: bytes) -> None:
+        """Write one piece."""
+        self._recorder.part(PartRecord(self._pair, self._stream, self._attempt, wire))
+
+
+def seen(pair: str, role: int, attempt: int, started: float, seconds: float | None, answer: Answer | None, problem: str = "") -> SeenRecord:
+    """The record of a side that has ended, its request as the caller sent it."""
+    record = SeenRecord(pair, role, attempt, started, seconds, problem)
+    if answer is not None:
+        record.truncated = answer.begun and (not answer.ended or answer.over)
+        record.framing = answer.framing
+        record.wire = answer.take()
+    return record

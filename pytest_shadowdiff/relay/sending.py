@@ -1,55 +1,48 @@
-"""Requests of our own (copies and what is asked again), over connections that are kept, each with a deadline."""
+"""Requests of our own (copies and what is asked again), over connections that are kept."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_shadowdiff.relay.answer import Answer
 from pytest_shadowdiff.relay.framing import FramingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from pytest_shadowdiff.relay.answer import Answer
     from pytest_shadowdiff.relay.dialing import Dialer
 
 TICK: Final = 0.05
 
 
-class Shot:
+class Shot(Protocol):
     """One request to be sent, and what came of it.
 
     Attributes:
-        what: the request, for messages: "GET /orders".
         wire: all of it, in pieces.
         fresh: it may not go over a connection that was used before, since it may not be sent twice.
-        deadline: in the event loop's time; None where there is none yet.
-        patience: how the deadline reads in a message: "10 s after the primary's".
-        done: called once, with the problem or an empty text.
         started: Unix time at which its first byte was sent; 0 before.
+        sent_at, ended_at: in the event loop's time.
     """
 
-    __slots__ = ("answer", "deadline", "done", "ended_at", "fresh", "method", "patience", "sent_at", "started", "what", "wire")
-
-    def __init__(self, what: str, method: bytes, wire: list[bytes], answer: Answer, done: Callable[[str], None], *, fresh: bool) -> None:
-        self.what = what
-        self.method = method
-        self.wire = wire
-        self.answer = answer
-        self.done = done
-        self.fresh = fresh
-        self.deadline: float | None = None
-        self.patience = ""
-        self.started = 0.0
-        self.sent_at = 0.0
-        self.ended_at = 0.0
+    wire: list[bytes]
+    fresh: bool
+    answer: Answer
+    started: float
+    sent_at: float
+    ended_at: float
 
     @property
-    def seconds(self) -> float | None:
-        """How long the answer took; None where it did not end."""
-        return self.ended_at - self.sent_at if self.answer.ended else None
+    def what(self) -> str:
+        """The request, for messages: "GET /orders"."""
+
+    @property
+    def patience(self) -> str:
+        """How its deadline reads in a message: "10 s of the primary's"."""
+
+    def done(self, problem: str) -> None:
+        """Called once: the answer is complete, or will never be."""
 
 
 class Sender:
@@ -79,7 +72,11 @@ class Sender:
 
     def cancel(self, shot: Shot) -> None:
         """Nobody waits for it any more; `done` is not called."""
-        self._forget(shot)
+        connection = self._flying.pop(shot, None)
+        if connection is not None:
+            connection.leave()
+        elif shot in self._line:
+            self._line.remove(shot)
 
     def overdue(self, shot: Shot) -> None:
         """Its time is over."""
@@ -94,8 +91,8 @@ class Sender:
         for task in self._tasks:
             task.cancel()
         for connection in [*self._idle, *self._flying.values()]:
-            if connection is not None and connection.transport is not None:
-                connection.transport.abort()
+            if connection is not None:
+                connection.leave()
         self._idle.clear()
         self._flying.clear()
 
@@ -103,20 +100,20 @@ class Sender:
         while self._line:
             if self._loop.time() < self._dialer.refused_until:
                 self._refuse_line()
-                return
-            if self._idle and not self._line[0].fresh:
+            elif self._idle and not self._line[0].fresh:
                 self._fly(self._line.popleft(), self._idle.pop())
             elif self._free:
                 self._dial(self._line.popleft())
-            elif self._idle:  # all connections stand idle and this shot needs a new one
+            elif self._idle:  # all connections are there, and this shot needs a new one
                 self._idle.pop(0).leave()
+                return
             else:
                 return
 
     def _refuse_line(self) -> None:
         line, self._line = self._line, deque()
         for shot in line:
-            self._fail(shot, f"{self._dialer.refusal} for {shot.what}")
+            shot.done(f"{self._dialer.refusal} for {shot.what}")
 
     def _dial(self, shot: Shot) -> None:
         self._free -= 1
@@ -143,25 +140,16 @@ class Sender:
         connection.carry(shot)
 
     def _fail(self, shot: Shot, problem: str) -> None:
-        self._forget(shot)
+        self.cancel(shot)
         shot.done(problem)
-
-    def _forget(self, shot: Shot) -> None:
-        connection = self._flying.pop(shot, None)
-        if connection is not None:
-            connection.leave()
-        elif shot in self._line:
-            self._line.remove(shot)
 
     # What connections tell.
 
-    def answered(self, shot: Shot, connection: _Connection, *, reusable: bool) -> None:
+    def answered(self, shot: Shot, connection: _Connection) -> None:
         """The shot's answer is complete."""
-        self._flying.pop(shot, None)
-        if not reusable:
+        del self._flying[shot]
+        if shot.answer.final or connection.closing:
             connection.leave()
-        elif self._line and not self._line[0].fresh:
-            self._fly(self._line.popleft(), connection)
         else:
             self._idle.append(connection)
             if self._line:
@@ -171,7 +159,7 @@ class Sender:
     def broke(self, shot: Shot, problem: str, *, again: bool) -> None:
         """The shot's connection ended before its answer did."""
         if again:
-            self._flying.pop(shot, None)
+            del self._flying[shot]
             self._line.appendleft(shot)
             self._pump()
         else:
@@ -189,34 +177,41 @@ class Sender:
 class _Connection(asyncio.Protocol):
     """One connection of a Sender; carries one shot at a time."""
 
-    __slots__ = ("_loop", "_owner", "_shot", "_used", "transport")
+    __slots__ = ("_loop", "_owner", "_shot", "_transport", "_used")
 
     def __init__(self, owner: Sender, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
         self._loop = loop
         self._shot: Shot | None = None
         self._used = False
-        self.transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def closing(self) -> bool:
+        """It is about to end."""
+        return self._transport is None or self._transport.is_closing()
 
     def carry(self, shot: Shot) -> None:
         """Send the shot's request and follow its answer."""
         self._shot = shot
         shot.started = time.time()
         shot.sent_at = self._loop.time()
-        assert self.transport is not None
         wire = shot.wire
-        self.transport.write(wire[0] if len(wire) == 1 else b"".join(wire))
+        if self._transport is not None:
+            self._transport.write(wire[0] if len(wire) == 1 else b"".join(wire))
 
     def leave(self) -> None:
         """Drop the connection and whatever it carries."""
         self._shot = None
-        if self.transport is not None:
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        """It is there."""
+        self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        """Follow the answer."""
         shot = self._shot
         if shot is None:
             self.leave()
@@ -232,11 +227,10 @@ class _Connection(asyncio.Protocol):
         elif answer.ended:
             self._ended(shot)
 
-    def eof_received(self) -> None:
-        return None
-
     def connection_lost(self, exc: Exception | None) -> None:
+        """The version ended it, or we did."""
         shot = self._shot
+        self._transport = None
         if shot is not None:
             if shot.answer.end():
                 self._ended(shot)
@@ -248,17 +242,13 @@ class _Connection(asyncio.Protocol):
         self._shot = None
         self._used = True
         shot.ended_at = self._loop.time()
-        answer = shot.answer
-        assert self.transport is not None
-        reusable = not (answer.close or answer.excess or self.transport.is_closing() or answer.head is None or answer.head.tunnel)
-        self._owner.answered(shot, self, reusable=reusable)
+        self._owner.answered(shot, self)
 
     def _broken(self, problem: str, *, again: bool = False) -> None:
         shot, self._shot = self._shot, None
-        assert shot is not None
-        self._owner.broke(shot, problem, again=again)
-        if self.transport is not None:
-            self.transport.abort()
+        if shot is not None:
+            self._owner.broke(shot, problem, again=again)
+        self.leave()
 
 
 def _how_it_ended(exc: Exception | None, shot: Shot) -> str:

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_shadowdiff.relay.answer import Answer
 from pytest_shadowdiff.relay.asking import Asking
 from pytest_shadowdiff.relay.caller import Caller
 from pytest_shadowdiff.relay.copies import Copies
 from pytest_shadowdiff.relay.dialing import Dialer
 from pytest_shadowdiff.relay.entry import Entry
-from pytest_shadowdiff.relay.recording import Recorder, bits
+from pytest_shadowdiff.relay.recording import BITS, Place, Recorder
 from pytest_shadowdiff.relay.rewriting import Rewriting
 from pytest_shadowdiff.relay.sending import Sender
 from pytest_shadowdiff.spool.records import ROLES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_shadowdiff.model import Role, Upstream
     from pytest_shadowdiff.relay.call import Call
-    from pytest_shadowdiff.relay.messages import Plan
+    from pytest_shadowdiff.relay.messages import Ask, Plan
     from pytest_shadowdiff.relay.primary import Primary
 
 _SETTLE_SECONDS: Final = 2.0
@@ -50,20 +51,15 @@ class Server:
         self.busy = 0
         routing = plan.routing
         self.recording = routing.ask_candidate is not None or routing.copy is not None
-        roles = {"primary", "candidate"} if routing.control is None else {"primary", "candidate", "control"}
-        self.owed = bits(frozenset(roles))
-        self.records = bits(routing.records)
+        self.owed = BITS["primary"] | BITS["candidate"] | (BITS["control"] if routing.control is not None else 0)
+        self.records = sum(BITS[role] for role in ROLES if role in routing.records)
         self.own = self.owed & self.records
         self.recorder = Recorder(Writer(Path(plan.directory), f"relay-{os.getpid()}", max_bytes=plan.limits.spool), loop, failed)
         self.primary = self._dialer("primary", routing.primary)
         run = plan.run_id if routing.marked else ""
         self.primary_rewriting = Rewriting(routing.primary, run)
         self.unmarked = Rewriting(routing.primary)
-        self.copies = [
-            self._copies(role, to, plan.timeout)
-            for role, to in (("candidate", routing.copy), ("control", routing.control))
-            if to is not None
-        ]
+        self.copies = [self._copies(role, to, plan.timeout) for role, to in _copied(plan)]
         self._asking = Asking(self, plan.timeout, [(role, self._sender(role, to), Rewriting(to, run)) for role, to in _asked(plan)])
         self._entries: dict[str, Entry] = {}
         self._prefix = os.urandom(5).hex()
@@ -75,12 +71,10 @@ class Server:
         self._pairs += 1
         return f"{self._prefix}{self._pairs:08x}"
 
-    def spill(self, call: Call) -> Callable[[bytes], None] | None:
-        """Where the pieces of the primary's long answer go."""
-        if not self.own & 1 or not call.watched:
-            return lambda _: None
-        writer = self.recorder
-        return lambda data: writer.part(call.pair, 0, 0, data) if call.watched else None
+    def answer(self, call: Call, *, asked: bool) -> Answer:
+        """What follows the primary's answer to a call."""
+        place = Place(self.recorder, call.pair, 0, 0) if call.watched and self.own & 1 else None
+        return Answer(call.method, self.limits.body, place, asked=asked)
 
     def connect(self, primary: Primary) -> None:
         """Connect it to the primary."""
@@ -111,9 +105,9 @@ class Server:
             await asyncio.sleep(0.005)
         self.recorder.flush()
 
-    def ask(self, pair: str, attempt: int, head: bytes, rest: bytes, framing: int, *, candidate_first: bool) -> None:
+    def ask(self, ask: Ask) -> None:
         """Ask again."""
-        self._asking.ask(pair, attempt, head, rest, framing, candidate_first=candidate_first)
+        self._asking.ask(ask)
 
     def tick(self) -> None:
         """Look after callers who take too long to say what they want."""
@@ -129,6 +123,7 @@ class Server:
             entry.close()
         for copies in self.copies:
             copies.close()
+        self._asking.close()
         self.recorder.close()
 
     async def _connect(self, primary: Primary) -> None:
@@ -143,7 +138,7 @@ class Server:
         return Sender(self._dialer(role, upstream), self.loop, self.limits.connections)
 
     def _copies(self, role: Role, upstream: Upstream, timeout: float) -> Copies:
-        return Copies(ROLES.index(role), self._sender(role, upstream), Rewriting(upstream), self.recorder, self.limits, timeout, self.loop)
+        return Copies(ROLES.index(role), self._sender(role, upstream), Rewriting(upstream), self.recorder, self.limits, timeout=timeout, loop=self.loop)
 
 
 def _copied(plan: Plan) -> list[tuple[Role, Upstream]]:

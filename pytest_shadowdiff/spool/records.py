@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -21,6 +22,7 @@ MAGIC: Final = b"shadowdiff spool"
 VERSION: Final = 1
 SEGMENT_HEADER: Final = MAGIC + struct.pack("<H", VERSION)
 RECORD: Final = struct.Struct("<IIB")
+TAGS: Final = [crc32(b"%c" % kind) for kind in range(256)]  # a record's checksum begins with its kind
 SUFFIX: Final = ".spool"
 
 ROLES: Final[tuple[Role, ...]] = ("primary", "candidate", "control")
@@ -88,13 +90,13 @@ class SeenRecord(msgspec.Struct, array_like=True, gc=False):
     attempt: int
     started: float
     seconds: float | None
-    problem: str
-    truncated: bool
-    form: int
-    request_framing: int
-    framing: int
-    request: bytes
-    wire: bytes
+    problem: str = ""
+    truncated: bool = False
+    form: int = AS_OPENED
+    request_framing: int = NONE
+    framing: int = NONE
+    request: bytes = b""
+    wire: bytes = b""
 
 
 class SkipRecord(msgspec.Struct, array_like=True, gc=False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from pytest_shadowdiff.errors import SpoolError
-from pytest_shadowdiff.spool.records import MAGIC, RECORD, SEGMENT_HEADER, SUFFIX, VERSION
+from pytest_shadowdiff.spool.records import MAGIC, RECORD, SEGMENT_HEADER, SUFFIX, TAGS, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Series:
             start, self._done = self._done, end
             _, checksum, kind = RECORD.unpack_from(data, start)
             payload = data[start + RECORD.size : end]
-            if crc32(payload, crc32(b"%c" % kind)) != checksum:
+            if crc32(payload, TAGS[kind]) != checksum:
                 raise SpoolError(f"{path} is damaged: the record at byte {base + start} does not match its checksum.")
             yield Record(kind, payload, path, base + end)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pytest_shadowdiff.errors import SpoolError
 from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
-from pytest_shadowdiff.spool.records import EVENT_GAP, EVENT_OPENED, EVENT_SEEN, EVENT_SKIPPED, RECORD, SEGMENT_HEADER, SUFFIX
+from pytest_shadowdiff.spool.records import EVENT_GAP, EVENT_OPENED, EVENT_SEEN, EVENT_SKIPPED, RECORD, SEGMENT_HEADER, SUFFIX, TAGS
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.spool.records import Raw
@@ -59,8 +59,7 @@ class Writer:
         self._put(kind, self._encode(record))
 
     def _put(self, kind: int, payload: bytes) -> None:
-        tag = b"%c" % kind
-        self._waiting += (RECORD.pack(len(payload), crc32(payload, crc32(tag)), kind), payload)
+        self._waiting += (RECORD.pack(len(payload), crc32(payload, TAGS[kind]), kind), payload)
 
     def flush(self) -> None:
         """Write what was put so far."""
