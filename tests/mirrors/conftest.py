@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from pytest_shadowdiff.mirror import MIRRORS
-from pytest_shadowdiff.model import Pair
+from pytest_shadowdiff.model import Pair, Role
 from pytest_shadowdiff.run import Entry, Hooks, Run
 from pytest_shadowdiff.settings import Settings, Target
 
@@ -57,11 +57,12 @@ class Mirrored:
     mirror: str
     run: Run
 
-    def seen(self, name: str, path: str) -> list[tuple[str, str]]:
+    def seen(self, role: Role, path: str) -> list[tuple[str, str]]:
         """How a version saw the requests for a path: head and body of each, asked past the mirror."""
-        upstream = self.run._started[name].upstream
-        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{quote(path, safe="")}") as response:
-            return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in json.load(response)]
+        upstream = self.run._started[role].upstream  # noqa: SLF001 - nobody else knows where a version is
+        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{quote(path, safe='')}") as response:
+            found = json.load(response)
+        return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in found]
 
 
 @dataclass

@@ -15,11 +15,13 @@ import struct
 import sys
 import threading
 import time
+import uuid
+from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import unquote
 
 NAME, PORT = sys.argv[1], int(sys.argv[2])
 SEEN: dict[str, list[tuple[str, str]]] = {}
-COUNTS: dict[str, int] = {}
 LOCK = threading.Lock()
 
 
@@ -37,60 +39,83 @@ def as_json(value: object) -> bytes:
     return answer(json.dumps(value).encode(), "Content-Type: application/json", "X-Mixed-Case: Kept")
 
 
+class Asked(NamedTuple):
+    """A request, and the connection that waits for its answer."""
+
+    method: str
+    query: str
+    head: bytes
+    body: bytes
+    connection: socket.socket
+
+    def send(self, data: bytes) -> bool:
+        self.connection.sendall(data)
+        return True
+
+    def send_and_end(self, data: bytes) -> bool:
+        self.connection.sendall(data)
+        return False
+
+
+def hang(asked: Asked) -> bool:
+    asked.connection.settimeout(120)
+    asked.connection.recv(1)
+    return False
+
+
+def slow(asked: Asked) -> bool:
+    time.sleep(float(asked.query))
+    return asked.send(as_json({"id": 7}))
+
+
+def reset(asked: Asked) -> bool:
+    asked.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def noisy(asked: Asked) -> bool:
+    return asked.send(as_json({"token": str(uuid.uuid4()), "name": "widget"}))
+
+
+def echo(asked: Asked) -> bool:
+    lines = [line for line in asked.head.decode("latin-1").split("\r\n")[1:] if line]
+    return asked.send(as_json({"headers": sorted(lines), "body": asked.body.decode("latin-1")}))
+
+
+def plain(asked: Asked) -> bool:
+    if asked.method == "HEAD":
+        return asked.send(b"HTTP/1.1 200 OK\r\nX-Mixed-Case: Kept\r\nContent-Length: 77\r\n\r\n")
+    return asked.send(answer(b"plain", "Content-Type: text/plain", "X-Mixed-Case: Kept"))
+
+
+WIDGET = {"id": 7, "name": "widget", "tags": ["a", "b"]}
+PATHS: dict[str, Callable[[Asked], bool]] = {
+    "/seen": lambda asked: asked.send(as_json(SEEN.get(unquote(asked.query), []))),
+    "/json": lambda asked: asked.send(as_json(WIDGET)),
+    "/wrong": lambda asked: asked.send(as_json({**WIDGET, "name": "WIDGET"})),
+    "/number": lambda asked: asked.send(as_json({"number": asked.query})),
+    "/half": lambda asked: asked.send_and_end(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
+    "/broken-chunks": lambda asked: asked.send_and_end(chunked(b"whole so far", end=b"")),
+    "/chunks": lambda asked: asked.send(chunked(b"one ", b"two ", b"three")),
+    "/trailers": lambda asked: asked.send(chunked(b"checked", end=b"0\r\nX-Sum: 12\r\n\r\n")),
+    "/large": lambda asked: asked.send(answer(b"0123456789abcdef" * (int(asked.query) // 16), "Content-Type: text/plain")),
+    "/nothing": lambda asked: asked.send(b"HTTP/1.1 204 No Content\r\nX-Mixed-Case: Kept\r\n\r\n"),
+    "/unchanged": lambda asked: asked.send(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 100\r\n\r\n'),
+    "/unavailable": lambda asked: asked.send(answer(b"down for a moment", status="503 Service Unavailable")),
+    "/uuid": noisy,
+    "/echo": echo,
+    "/hang": hang,
+    "/slow": slow,
+    "/reset": reset,
+}
+
+
 def respond(method: str, path: str, head: bytes, body: bytes, connection: socket.socket) -> bool:
     """Answer; False where the connection has to end."""
     path, _, query = path.partition("?")
     if path.startswith("/v2/"):
         path = path[3:] if NAME == "v2" else "/json"
-    if path == "/seen":
-        found = SEEN.get(unquote(query), [])
-        connection.sendall(as_json(found))
-    elif path == "/json":
-        connection.sendall(as_json({"id": 7, "name": "widget", "tags": ["a", "b"]}))
-    elif path == "/wrong":
-        connection.sendall(as_json({"id": 7, "name": "WIDGET", "tags": ["a", "b"]}))
-    elif path == "/uuid":
-        with LOCK:
-            COUNTS[path] = count = COUNTS.get(path, 0) + 1
-        connection.sendall(as_json({"token": f"{NAME}-{count}-{time.time_ns():x}"[-12:], "name": "widget"}))
-    elif path == "/echo":
-        lines = [line for line in head.decode("latin-1").split("\r\n")[1:] if line]
-        connection.sendall(as_json({"headers": sorted(lines), "body": body.decode("latin-1")}))
-    elif path == "/number":
-        connection.sendall(as_json({"number": query}))
-    elif path == "/hang":
-        connection.settimeout(120)
-        connection.recv(1)
-        return False
-    elif path == "/slow":
-        time.sleep(float(query))
-        connection.sendall(as_json({"id": 7}))
-    elif path == "/reset":
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return False
-    elif path == "/half":
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        return False
-    elif path == "/broken-chunks":
-        connection.sendall(chunked(b"whole so far", end=b""))
-        return False
-    elif path == "/chunks":
-        connection.sendall(chunked(b"one ", b"two ", b"three"))
-    elif path == "/trailers":
-        connection.sendall(chunked(b"checked", end=b"0\r\nX-Sum: 12\r\n\r\n"))
-    elif path == "/large":
-        connection.sendall(answer(b"0123456789abcdef" * (int(query) // 16), "Content-Type: text/plain"))
-    elif path == "/nothing":
-        connection.sendall(b"HTTP/1.1 204 No Content\r\nX-Mixed-Case: Kept\r\n\r\n")
-    elif path == "/unchanged":
-        connection.sendall(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 100\r\n\r\n')
-    elif path == "/unavailable":
-        connection.sendall(answer(b"down for a moment", "Content-Type: text/plain", status="503 Service Unavailable"))
-    elif method == "HEAD":
-        connection.sendall(answer(b"", "X-Mixed-Case: Kept").replace(b"Content-Length: 0", b"Content-Length: 77"))
-    else:
-        connection.sendall(answer(b"plain", "Content-Type: text/plain", "X-Mixed-Case: Kept"))
-    return True
+    return PATHS.get(path, plain)(Asked(method, query, head, body, connection))
 
 
 def serve(connection: socket.socket) -> None:
@@ -108,7 +133,7 @@ def serve(connection: socket.socket) -> None:
             body, held = read_body(connection, head, held)
             with LOCK:
                 SEEN.setdefault(path, []).append((base64.b64encode(head).decode(), base64.b64encode(body).decode()))
-            if not respond(method, path, head, body, connection):
+            if not respond(method, path, head, body, connection) or b"\r\nconnection: close" in head.lower():
                 return
 
 
@@ -134,7 +159,7 @@ def read_body(connection: socket.socket, head: bytes, held: bytes) -> tuple[byte
 
 def main() -> None:
     listener = socket.create_server(("", PORT), backlog=1024)
-    print(f"{NAME} listens on {PORT}", flush=True)
+    sys.stderr.write(f"{NAME} listens on {PORT}\n")
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=serve, args=(connection,), daemon=True).start()
