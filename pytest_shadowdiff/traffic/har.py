@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -129,7 +128,7 @@ def _encoded(text: str, encoding: str | None) -> bytes:
     if encoding == "base64":
         try:
             return b64decode(text, validate=True)
-        except NotBase64:
+        except ValueError:
             raise ValueError("its body is said to be base64, and is not") from None
     return text.encode("utf-8", "surrogatepass")
 
