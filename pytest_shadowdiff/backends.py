@@ -82,6 +82,9 @@ class Tap(Protocol):
             SetupError: it cannot watch there.
         """
 
+    def asks(self) -> bool:
+        """Whether what is asked again can be told from callers' own requests; where not, nobody is asked."""
+
     def settle(self) -> None:
         """Return when all that passed before this call is in the spool; bounded in time."""
 

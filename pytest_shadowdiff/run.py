@@ -143,8 +143,11 @@ class Run:
 
     @property
     def alive(self) -> bool:
-        """Whether its relay still does its work."""
-        return self.relay.failure() is None
+        """Whether its relay and its mirror still do their work."""
+        return self._failure() is None
+
+    def _failure(self) -> str | None:
+        return self.relay.failure() or (self._mirror.failure() if self._mirror is not None else None)
 
     def start(self) -> None:
         """Bring everything up.
@@ -215,7 +218,7 @@ class Run:
             normalize=self._hooks.normalize,
             judge=self._judge,
             final=self.accepting.final,
-            ask=self.relay.ask if settings.control is not None else None,
+            ask=self.relay.ask if settings.control is not None and self._tap.asks() else None,
             learn=self._learn,
         )
         self._judging = Judging(Reader(self.directory), way, self.verdicts, timeout=settings.timeout)
@@ -260,10 +263,10 @@ class Run:
         """
         if self._judging is None:
             return
-        if self.relay.failure() is None:
+        if self._failure() is None:
             self.relay.settle(entry.key)
             self._tap.settle()
-        self._judging.finish(entry.key, self.relay.failure)
+        self._judging.finish(entry.key, self._failure)
 
     def close(self, entry: Entry) -> None:
         """The test is over."""
@@ -285,7 +288,8 @@ class Run:
             self._judging.abandon("the run ended before its answers were seen")
         if self._mirror is not None and not self.lines:
             failures = (failure for one in self._started.values() if (failure := one.failure()))
-            self.lines = [*self._mirror.describe(), *(line for failure in failures for line in failure.splitlines())]
+            dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
+            self.lines = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
         self._ends.close()
         self.verdicts.close()
 

@@ -32,8 +32,8 @@ class Backend(NamedTuple):
 
 MIRRORS: Mapping[str, Backend] = {
     "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
-    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy",), enacts_routes=True),
-    "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy",), enacts_routes=True),
+    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True),
+    "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs"), enacts_routes=True),
     "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy",), ways=("workload", "url")),
 }
 

@@ -41,6 +41,10 @@ class EnvoyTap:
             self.stop()
             raise
 
+    def asks(self) -> bool:
+        """Requests carry the number of their attempt."""
+        return True
+
     def settle(self) -> None:
         """Return when all that ended before this call is in the spool.
 

@@ -18,6 +18,10 @@ class ProxyTap:
     def start(self) -> None:
         """The relay has begun already."""
 
+    def asks(self) -> bool:
+        """The relay knows what it asked again."""
+        return True
+
     def settle(self) -> None:
         """The relay's own `settle` has been called by whoever calls this."""
 
