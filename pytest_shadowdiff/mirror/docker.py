@@ -25,6 +25,7 @@ ADMIN_FILE = "/tmp/shadowdiff-admin"  # noqa: S108 - inside the container, which
 ENTRY_PORT, ADMIN_PORT = 10000, 9901
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.02
+LOOK_AGAIN_SECONDS = 1.0
 
 
 class DockerMirror:
@@ -38,6 +39,8 @@ class DockerMirror:
         self._container: Container | None = None
         self._admin = self._entry = ("", 0)
         self._dropped: Mapping[str, int] = {}
+        self._failure: str | None = None
+        self._looked = 0.0
 
     def start(self) -> Routing:
         """Start the container, and return when a copy was counted before the candidate.
@@ -72,7 +75,7 @@ class DockerMirror:
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
-        if self._container is not None and self._container.failure() is None:
+        if self._container is not None and self.failure() is None:
             try:
                 self._dropped = dropped(self._admin)
             except MirrorError:

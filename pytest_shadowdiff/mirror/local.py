@@ -24,7 +24,10 @@ class LocalMirror:
         """Nothing has to be set up: the way through the relay."""
         plan = self.plan
         if plan.primary is None:
-            message = "The mirror `local` needs a primary that this machine reaches: a `url`, `command` or `image`. Workloads in a cluster take the mirror `kubernetes`."
+            message = (
+                "The mirror `local` needs a primary that this machine reaches: a `url`, `command` or `image`. "
+                "Workloads in a cluster take the mirror `kubernetes`."
+            )
             raise SetupError(message)
         return Routing(
             primary=plan.primary, copy=plan.candidate, ask_primary=plan.primary, ask_candidate=plan.candidate, control=plan.control
@@ -45,6 +48,10 @@ class LocalMirror:
     def dropped(self) -> Mapping[str, int]:
         """Nothing unseen: what the relay drops stands in the spool, pair by pair, with its reason."""
         return {}
+
+    def failure(self) -> str | None:
+        """None: the relay is all there is, and says itself how it is."""
+        return None
 
     def stop(self) -> None:
         """Nothing was set up."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -65,6 +66,14 @@ class Mirrored:
         return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in found]
 
 
+class Reply(NamedTuple):
+    """An answer as the caller has it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
 @dataclass
 class Caller:
     """A test's entry and those who call it."""
@@ -73,15 +82,15 @@ class Caller:
     entry: Entry
     sent: list[str] = field(default_factory=list)
 
-    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> http.client.HTTPResponse:
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
         """An answer, read whole."""
         parts = urlsplit(self.entry.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
-        response.content = response.read()  # type: ignore[attr-defined]
+        reply = Reply(response.status, response.getheaders(), response.read())
         connection.close()
-        return response
+        return reply
 
     def raw(self, request: bytes) -> bytes:
         """All that comes back on a connection of its own; the request has to ask for its end."""
