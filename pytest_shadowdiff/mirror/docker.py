@@ -39,7 +39,7 @@ class DockerMirror:
         self._container: Container | None = None
         self._admin = self._entry = ("", 0)
         self._dropped: Mapping[str, int] = {}
-        self._failure: str | None = None
+        self._ended: str | None = None
         self._looked = 0.0
 
     def start(self) -> Routing:
@@ -83,8 +83,11 @@ class DockerMirror:
         return self._dropped
 
     def failure(self) -> str | None:
-        """How Envoy ended by itself; None while it runs."""
-        return self._routed.failure() or (None if self._container is None else self._container.failure())
+        """How Envoy ended by itself; None while it runs. The engine is asked once a second at most."""
+        if self._container is not None and self._ended is None and time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
+            self._ended = self._container.failure()
+            self._looked = time.monotonic()
+        return self._routed.failure() or self._ended
 
     def stop(self) -> None:
         """Remove the container and the network; safe to call twice."""
