@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from zlib import crc32
 
+from pytest_shadowdiff.fields import general, keep
 from pytest_shadowdiff.model import Pair, Verdict
-from pytest_shadowdiff.noise.places import general
 
 _MOST_ENDPOINTS = 500
 _MOST_PLACES = 200
@@ -43,18 +42,9 @@ class Evidence:
         places = self._seen.setdefault(endpoint, {})
         seen = places.setdefault(place, set())
         seen.update(values)
-        _least(seen, _MOST_VALUES)
-        _least(places, _MOST_PLACES)
-        _least(self._seen, _MOST_ENDPOINTS)
-
-
-def _least(kept: set[str] | dict[str, set[str]] | dict[str, dict[str, set[str]]], most: int) -> None:
-    while len(kept) > most:
-        largest = max(kept, key=lambda text: (crc32(text.encode("utf-8", "surrogatepass")), text))
-        if isinstance(kept, set):
-            kept.discard(largest)
-        else:
-            del kept[largest]
+        keep(seen, _MOST_VALUES)
+        keep(places, _MOST_PLACES)
+        keep(self._seen, _MOST_ENDPOINTS)
 
 
 def _written(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_shadowdiff.fields import general
 from pytest_shadowdiff.model import Difference, Exchange, Kind
 from pytest_shadowdiff.noise import places, relations, values
 from pytest_shadowdiff.noise.documents import UNREAD, content, document
@@ -38,7 +39,7 @@ class Opinions:
         self._primary = primary
         self._candidate = candidate
         self._turns = (len(primary), len(candidate))
-        self._elsewhere = {places.general(path) for answer in primary for path in answer.differences}
+        self._elsewhere = {general(path) for answer in primary for path in answer.differences}
         documents = self._series([document(a.exchange.response) if a.exchange.response else UNREAD for a in [*primary, *candidate]])
         documents = documents.only(lambda value: value is not UNREAD)
         self._walk = Walk(documents) if documents.primary and documents.candidate else None
@@ -74,8 +75,8 @@ class Opinions:
     def _alone(self, difference: Difference) -> Opinion:
         """From the differences alone, where no document can be walked: headers, status, and other kinds of body."""
         series = self._at(difference.path)
-        if constant(series.primary) and places.general(difference.path) in self._elsewhere:
-            return values.weigh(self._pool(places.general(difference.path)))
+        if constant(series.primary) and general(difference.path) in self._elsewhere:
+            return values.weigh(self._pool(general(difference.path)))
         return values.weigh(series)
 
     def _at(self, path: str) -> Series:
@@ -83,13 +84,13 @@ class Opinions:
         first = next((d.primary if d.kind != Kind.ADDED else ABSENT for d in found if d is not None), ABSENT)
         return self._series([first if d is None else ABSENT if d.kind == Kind.MISSING else d.candidate for d in found])
 
-    def _pool(self, general: str) -> Series:
+    def _pool(self, field: str) -> Series:
         """All values at paths that differ in positions only; the primary's to the caller stands on the left of each difference."""
 
         def side(answers: Sequence[Answer], *, lefts: bool) -> Iterator[Sample]:
             for turn, answer in enumerate(answers):
                 for path, d in answer.differences.items():
-                    if places.general(path) == general:
+                    if general(path) == field:
                         if lefts and d.kind != Kind.ADDED:
                             yield Sample(d.primary, 0, answer.exchange.started)
                         if d.kind != Kind.MISSING:
@@ -124,6 +125,6 @@ def _show(place: Sequence[places.Step]) -> str:
     return str(first) if isinstance(first, str) and first.startswith("header:") else places.show(place)
 
 
-def _is_within(path: str, general: str) -> bool:
+def _is_within(path: str, place: str) -> bool:
     """Whether a path stands at or below a place whose list positions may be left out."""
-    return path == general or places.general(path).startswith((general, places.general(general)))
+    return general(path).startswith(general(place))

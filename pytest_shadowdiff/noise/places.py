@@ -59,11 +59,6 @@ def show(place: Sequence[Step]) -> str:
     return text
 
 
-def general(path: str) -> str:
-    """A path of any kind with its list positions left out."""
-    return re.sub(r"\[\d+\]", "[*]", path)
-
-
 class Place:
     """A place in a document, with what is thought of it and of the places within.
 
