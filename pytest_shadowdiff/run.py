@@ -105,17 +105,20 @@ class Run:
         settings: what was asked for; without a candidate the primary alone is reached, by the same way.
         hooks: what plugins of users do.
         acceptances: differences that are let through.
+        redactor: what leaves the run goes through it; None makes one.
 
     Attributes:
         lines: what the mirror and the versions say of themselves, once it has ended.
     """
 
-    def __init__(self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = ()) -> None:
+    def __init__(
+        self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = (), redactor: Redactor | None = None
+    ) -> None:
         self.settings = settings
         self.relay: Relay
         self.id = secrets.token_hex(4)
         self.directory = Path(tempfile.mkdtemp(prefix="shadowdiff-"))
-        self.redactor = Redactor(hooks.redact, secrets=_configured_secrets(settings), names=settings.redact)
+        self.redactor = redactor or redactor_of(settings, hooks)
         self.summary = Summary(self.redactor)
         self.accepting = Accepting(acceptances, records=settings.accept, redactor=self.redactor)
         self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
@@ -304,6 +307,11 @@ def _url(upstream: Upstream) -> str | None:
         return None
     host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
     return f"{'https' if upstream.tls else 'http'}://{host}:{upstream.port}{upstream.prefix}"
+
+
+def redactor_of(settings: Settings, hooks: Hooks, marks: bytes | None = None) -> Redactor:
+    """What all that leaves a run goes through; `marks` is what secrets are marked with, random unless given."""
+    return Redactor(hooks.redact, secrets=_configured_secrets(settings), names=settings.redact, key=marks)
 
 
 def _configured_secrets(settings: Settings) -> tuple[str, ...]:
