@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import eq
 
 from pytest_shadowdiff.rules import Marks
 from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.sequences import Pairs, common, rising
 from pytest_shadowdiff.trees.tokens import token, tokens
-
-Same = Callable[[object, object], bool]
+from pytest_shadowdiff.trees.values import same
 
 _IDENTIFIERS = ("id", "_id", "uuid", "guid", "key", "code", "sku", "slug", "name", "path", "url", "href", "email")
 _MOST_CELLS = 1024
@@ -39,9 +40,12 @@ class Alignment:
 class Aligner:
     """Aligns lists within one comparison."""
 
-    def __init__(self, same: Same, budget: Budget) -> None:
-        self._same = same
+    def __init__(self, budget: Budget, *, booleans: bool) -> None:
         self._budget = budget
+        self._booleans = booleans
+
+    def _same(self, one: object, other: object) -> bool:
+        return same(one, other, booleans=self._booleans)
 
     def align(self, a: list[object], b: list[object], marks: Marks | None, *, key: str | None = None) -> Alignment:
         """Align two lists.
@@ -50,6 +54,10 @@ class Aligner:
             marks: the rules at the lists.
             key: the member that identifies an element, where a rule names it.
         """
+        if len(a) == len(b):
+            apart = self._apart(a, b)
+            if 2 * len(apart) <= len(a):
+                return self._in_place(a, b, apart, marks, key)
         start, end = self._common_ends(a, b)
         left, right = a[start : len(a) - end], b[start : len(b) - end]
         found = self._middle(left, right, marks, key)
@@ -61,12 +69,12 @@ class Aligner:
         )
 
     def _common_ends(self, a: list[object], b: list[object]) -> tuple[int, int]:
-        same, most = self._same, min(len(a), len(b))
+        most = min(len(a), len(b))
         start = 0
-        while start < most and same(a[start], b[start]):
+        while start < most and self._same(a[start], b[start]):
             start += 1
         end = 0
-        while end < most - start and same(a[-1 - end], b[-1 - end]):
+        while end < most - start and self._same(a[-1 - end], b[-1 - end]):
             end += 1
         self._budget.spend(start + end)
         return start, end
@@ -76,11 +84,15 @@ class Aligner:
             return Alignment(missing=list(range(len(a))), added=list(range(len(b))))
         if len(a) == len(b) == 1:
             return Alignment(pairs=[(0, 0)])
-        if len(a) == len(b):
-            apart = [n for n in range(len(a)) if not self._same(a[n], b[n])]
-            if 2 * len(apart) <= len(a):
-                return self._in_place(a, b, apart, marks, key)
         return self._directed(a, b, marks, key)
+
+    def _apart(self, a: list[object], b: list[object]) -> list[int]:
+        """The positions at which two lists of one length differ."""
+        self._budget.spend(len(a))
+        alike = list(map(eq, a, b))
+        if not self._booleans or same(list(compress(a, alike)), list(compress(b, alike))):
+            return [n for n, is_alike in enumerate(alike) if not is_alike and not self._same(a[n], b[n])]
+        return [n for n, (one, other) in enumerate(zip(a, b, strict=True)) if not self._same(one, other)]
 
     def _in_place(self, a: list[object], b: list[object], apart: list[int], marks: Marks | None, key: str | None) -> Alignment:
         """Most elements stand where they stood: only those that do not are aligned."""
@@ -89,7 +101,7 @@ class Aligner:
         found = self._directed([a[n] for n in apart], [b[n] for n in apart], marks, key)
         crosses = any(abs(apart[i] - apart[j]) != abs(i - j) for i, j in found.pairs)
         return Alignment(
-            [(apart[i], apart[j]) for i, j in found.pairs],
+            sorted((apart[i], apart[j]) for i, j in found.pairs if not self._same(a[apart[i]], b[apart[j]])),
             [apart[i] for i in found.missing],
             [apart[j] for j in found.added],
             reordered=found.reordered or crosses,
@@ -99,13 +111,12 @@ class Aligner:
         """Whether a few objects are each what they were but for a member or two, and none is another's equal."""
         if len(a) > _FEW:
             return False
-        same = self._same
         for one, other in zip(a, b, strict=True):
             if not isinstance(one, dict) or not isinstance(other, dict) or self._likeness(one, other) < _ENOUGH:
                 return False
-            if any(name in one and name in other and not same(one[name], other[name]) for name in _IDENTIFIERS):
+            if any(name in one and name in other and not self._same(one[name], other[name]) for name in _IDENTIFIERS):
                 return False
-        return not any(same(one, other) for i, one in enumerate(a) for j, other in enumerate(b) if i != j)
+        return not any(self._same(one, other) for i, one in enumerate(a) for j, other in enumerate(b) if i != j)
 
     def _directed(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
         if len(a) == len(b) == 1:

@@ -61,7 +61,7 @@ class _Walk:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._budget = ground.budget
-        self._aligner = Aligner(self._same, ground.budget)
+        self._aligner = Aligner(ground.budget, booleans=ground.booleans)
         self._found: list[Found] = []
         self._stack: list[_Step] = []
 
