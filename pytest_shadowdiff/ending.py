@@ -19,6 +19,7 @@ from pytest_shadowdiff.workers import Part
 if TYPE_CHECKING:
     from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.accepting import Key
+    from pytest_shadowdiff.redact import Redactor
     from pytest_shadowdiff.report.outline import RunRecord
     from pytest_shadowdiff.report.summary import Summary
     from pytest_shadowdiff.session import Session
@@ -52,7 +53,7 @@ def finish(session: Session, pytest_session: pytest.Session) -> None:
     if workers.is_worker(session.config):
         workers.hand_over(session.config, part)
         return
-    session.result = add_up([part, *session.gathered.parts])
+    session.result = add_up([part, *session.gathered.parts], session.redactor)
     session.notes = list(_notes(session, pytest_session))
     session.written = list(_write(session))
 
@@ -77,12 +78,12 @@ class Result:
         self.used: set[Key] = set()
 
 
-def add_up(parts: Sequence[Part]) -> Result:
+def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
     """The parts of all processes as one."""
     from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.report.summary import Summary
 
-    result = Result(Summary())
+    result = Result(Summary(redactor))
     for part in parts:
         result.asked += part.asked
         result.records += [Path(file) for file in part.records]
@@ -96,7 +97,7 @@ def add_up(parts: Sequence[Part]) -> Result:
 
 
 def _part(session: Session) -> Part:
-    total = add_up([Part(summary=run.summary.to_dict(), lines=list(run.lines)) for run in session.runs])
+    total = add_up([Part(summary=run.summary.to_dict(), lines=list(run.lines)) for run in session.runs], session.redactor)
     return Part(
         asked=session.asked,
         summary=total.summary.to_dict(),

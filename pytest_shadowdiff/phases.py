@@ -32,7 +32,7 @@ def session_of(config: pytest.Config) -> Session:
         config.add_cleanup(session.remove)
         config.pluginmanager.register(Phases(session), "shadowdiff-phases")
         if session.compares and config.pluginmanager.hasplugin("xdist") and not workers.is_worker(config):
-            config.pluginmanager.register(workers.Workers(config, session.gathered), "shadowdiff-workers")
+            config.pluginmanager.register(workers.Workers(config, session.gathered, session.marks), "shadowdiff-workers")
     return config.stash[SESSION]
 
 

@@ -111,9 +111,7 @@ class Run:
         lines: what the mirror and the versions say of themselves, once it has ended.
     """
 
-    def __init__(
-        self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = (), redactor: Redactor | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = (), redactor: Redactor | None = None) -> None:
         self.settings = settings
         self.relay: Relay
         self.id = secrets.token_hex(4)

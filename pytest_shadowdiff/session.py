@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +15,12 @@ from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.marks import mark_of
 from pytest_shadowdiff.model import Pair, Verdict
 from pytest_shadowdiff.outcome import DifferenceFailedError, NoVerdictError
-from pytest_shadowdiff.workers import Gathered
+from pytest_shadowdiff.workers import Gathered, marks_of
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.ending import Result
+    from pytest_shadowdiff.redact import Redactor
     from pytest_shadowdiff.run import Entry, Hooks, Run
     from pytest_shadowdiff.settings import Settings
 
@@ -50,6 +53,7 @@ class Session:
         self.settings = _settings(config)
         self.acceptances = _acceptances(self.settings) if self.compares else ()
         self.asked = 0
+        self.marks = marks_of(config) or secrets.token_bytes(16)
         self.gathered = Gathered()
         self.result: Result | None = None
         self.notes: list[str] = []
@@ -61,6 +65,13 @@ class Session:
     def compares(self) -> bool:
         """Whether there is a candidate."""
         return self.settings.candidate is not None
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What all that leaves this process goes through; made when the hooks of all conftest files are there."""
+        from pytest_shadowdiff.run import redactor_of
+
+        return redactor_of(self.settings, _hooks(self.config), self.marks)
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -75,7 +86,7 @@ class Session:
             raise SetupError(message)
         if self._runs and self._runs[-1].alive:
             return self._runs[-1]
-        run = Run(self.settings, _hooks(self.config), self.acceptances)
+        run = Run(self.settings, _hooks(self.config), self.acceptances, self.redactor)
         try:
             run.start()
         except BaseException as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KEY = "shadowdiff"
+MARKS = "shadowdiff-marks"
 
 
 class Node(Protocol):
@@ -67,6 +68,12 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def marks_of(config: pytest.Config) -> bytes | None:
+    """What a worker marks secrets with, so that one secret has one mark in all of them; None in any other process."""
+    marks: bytes | None = getattr(config, "workerinput", {}).get(MARKS)
+    return marks
+
+
 def hand_over(config: pytest.Config, part: Part) -> None:
     """Give a worker's part to its controller."""
     worker: Any = cast("Any", config)
@@ -80,8 +87,9 @@ def hand_over(config: pytest.Config, part: Part) -> None:
 class Workers:
     """The controller's side, as hooks of pytest-xdist."""
 
-    def __init__(self, config: pytest.Config, gathered: Gathered) -> None:
+    def __init__(self, config: pytest.Config, gathered: Gathered, marks: bytes) -> None:
         self._gathered = gathered
+        self._marks = marks
         self._folder = Path(tempfile.mkdtemp(prefix="shadowdiff-records-"))
         config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
 
@@ -89,6 +97,7 @@ class Workers:
     def pytest_configure_node(self, node: Node) -> None:
         """Tell a worker where its records go."""
         node.workerinput[KEY] = str(self._folder)
+        node.workerinput[MARKS] = self._marks
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
