@@ -32,6 +32,9 @@ _LEAST_SLOWER = (2.0, 0.025)
 _LEAST_SIZE = 0.1
 _STEADY = 1.0
 """Von Neumann's ratio is 2 for independent draws; below this, neighbours are alike, and their number proves nothing."""
+_LEAST_RUNS = 8
+_SCATTERED = 0.5
+"""A value that is drawn anew each time comes in about as many runs as chance lays; one that is kept for a while, in fewer."""
 _DECADE = 3e8
 _MOST_ENDPOINTS = 500
 _MOST_FIELDS = 100
@@ -150,28 +153,39 @@ class Field:
     """One field, in the pairs whose answers do not agree there.
 
     Attributes:
-        values: by value, in how many of those pairs the primary, and the candidate, showed it; None where there are too many to count.
+        values: by value, in how many of those pairs the primary, and the candidate, showed it, and in how many runs of pairs without a
+            gap; None where there are too many values to count.
         numbers: where both are numbers.
     """
 
     values: dict[str, list[int]] | None = field(default_factory=dict)
     numbers: Shift = field(default_factory=Shift)
+    _seen: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def count(self, value: str, side: int, by: int = 1) -> None:
-        """Count a value on a side."""
-        if self.values is not None:
-            self.values.setdefault(value, [0, 0])[side] += by
-            if len(self.values) > _MOST_VALUES:
-                self.values = None
+    def count(self, value: str, side: int, pair: int) -> None:
+        """Count a value on a side, in the pair of that number."""
+        if self.values is None:
+            return
+        counts = self.values.setdefault(value, [0, 0, 0, 0])
+        counts[side] += 1
+        counts[side + 2] += self._seen.get((value, side)) not in (pair - 1, pair)
+        self._seen[value, side] = pair
+        self._bound()
+
+    def _bound(self) -> None:
+        if self.values is not None and len(self.values) > _MOST_VALUES:
+            self.values = None
+            self._seen.clear()
 
     def merge(self, other: Field) -> None:
         """Add what another process has counted."""
         self.numbers.merge(other.numbers)
         if other.values is None:
             self.values = None
-        for value, counts in (other.values or {}).items():
-            for side, count in enumerate(counts):
-                self.count(value, side, count)
+        elif self.values is not None:
+            for value, counts in other.values.items():
+                self.values[value] = [one + more for one, more in zip(self.values.get(value, [0, 0, 0, 0]), counts, strict=True)]
+            self._bound()
 
 
 @dataclass(slots=True)
@@ -220,12 +234,12 @@ class Statistics:
                 of_list = name[:-3]
                 lengths[of_list] = lengths.get(of_list, 0) + (1 if difference.kind == Kind.ADDED else -1)
                 continue
-            self._difference(self._field(endpoint, name), difference, at)
+            self._difference(self._field(endpoint, name), difference, at, endpoint.pairs)
         for name, longer in lengths.items():
             length = self._field(endpoint, f"{name} length").numbers
             length.add(0.0, float(longer))
 
-    def _difference(self, counted: Field, difference: Difference, at: tuple[float, float]) -> None:
+    def _difference(self, counted: Field, difference: Difference, at: tuple[float, float], pair: int) -> None:
         primary = _ABSENT if difference.kind == Kind.ADDED else difference.primary
         candidate = _ABSENT if difference.kind == Kind.MISSING else difference.candidate
         if _is_number(primary) and _is_number(candidate):
@@ -233,7 +247,7 @@ class Statistics:
             if not _is_time(ours, at[0]):
                 counted.numbers.add(ours, theirs)
         for side, value in enumerate((primary, candidate)):
-            counted.count(_written(value), side)
+            counted.count(_written(value), side, pair)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self.endpoints.get(name)
@@ -337,7 +351,9 @@ def _written(value: object) -> str:
         return "absent"
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
-    return f"{value!r}"[:_LONGEST] if isinstance(value, str) else str(value)[:_LONGEST].lower() if value is not None else "null"
+    if isinstance(value, str):
+        return repr(value[:_LONGEST])
+    return "null" if value is None else str(value)[:_LONGEST].lower()
 
 
 def _add_up(counts: dict[int, int], others: Mapping[int, int]) -> None:
@@ -355,18 +371,20 @@ def _tests(name: str, endpoint: Endpoint) -> Iterator[Finding]:
         shift = counted.numbers
         if shift.pairs >= _LEAST_UNEVEN:
             yield _latency(name, endpoint, shift) if path == "latency" else _number(name, path, endpoint.pairs, shift)
-        for value, (ours, theirs) in sorted((counted.values or {}).items()):
-            if ours + theirs >= _LEAST_UNEVEN:
-                yield _share(name, path, endpoint.pairs, value, (ours, theirs))
+        for value, counts in sorted((counted.values or {}).items()):
+            if counts[0] + counts[1] >= _LEAST_UNEVEN:
+                yield _share(name, path, endpoint.pairs, value, counts)
 
 
-def _share(name: str, path: str, pairs: int, value: str, counts: tuple[int, int]) -> Finding:
-    ours, theirs = counts
+def _share(name: str, path: str, pairs: int, value: str, counts: list[int]) -> Finding:
+    ours, theirs, *runs = counts
     more = "more" if theirs > ours else "less"
     shift = abs(theirs - ours) / pairs
+    often = max(ours, theirs)
+    scattered = max(runs) >= max(_LEAST_RUNS, _SCATTERED * often * (pairs - often + 1) / pairs)
     what = f"{value} is {more} frequent in the candidate: it alone shows it in {theirs} of {pairs} pairs, the primary alone in {ours}"
-    shown: list[dict[str, object]] = [{"value": value, "alone": count, "pairs": pairs} for count in counts]
-    return Finding(name, path, what if shift >= _LEAST_SHARE else "", sign_test(ours, theirs), *shown)
+    shown: list[dict[str, object]] = [{"value": value, "alone": count, "pairs": pairs} for count in (ours, theirs)]
+    return Finding(name, path, what if shift >= _LEAST_SHARE and scattered else "", sign_test(ours, theirs), *shown)
 
 
 def _number(name: str, path: str, pairs: int, shift: Shift) -> Finding:

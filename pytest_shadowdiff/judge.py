@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_shadowdiff.comparing import Comparison, compare_exchanges
@@ -14,6 +15,8 @@ from pytest_shadowdiff.settings import Limits
 ROUNDS = PATIENT - 1
 """How often asking again can be of use, at most; a difference that comes again each time is settled much earlier."""
 _NAMED = 5
+_Found = tuple[str, str]
+"""Path and kind of a difference."""
 
 
 def judge(
@@ -105,8 +108,8 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
     asked = [repeat.control for repeat in pair.repeats]
     controls = asked if pair.control in asked else [pair.control, *asked]  # the first round's control is the pair's
     return _Case(
-        primary=Answer(primary, {}),
-        candidate=Answer(candidate, _by_path(comparison.differences)),
+        primary=Answer.of(primary, ()),
+        candidate=Answer.of(candidate, comparison.differences),
         controls=answers(controls),
         again=answers(repeat.candidate for repeat in pair.repeats),
         silenced=comparison.silenced,
@@ -116,38 +119,56 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
     )
 
 
+class _Compared(threading.local):
+    """The answers that were compared for the pair judged last: each round judges all of its answers again, and one is new."""
+
+    primary: Exchange | None = None
+    rules: Sequence[Rule] = ()
+
+    def __init__(self) -> None:
+        self.answers: dict[int, tuple[Exchange, Answer | None]] = {}
+
+    def of(self, primary: Exchange, rules: Sequence[Rule]) -> dict[int, tuple[Exchange, Answer | None]]:
+        if self.primary is not primary or self.rules != rules:
+            self.primary, self.rules, self.answers = primary, rules, {}
+        return self.answers
+
+
+_compared = _Compared()
+
+
 def _answer(primary: Exchange, exchange: Exchange, rules: Sequence[Rule], limits: Limits) -> Answer | None:
     """An answer beside the primary's to the caller; None where the two cannot be compared."""
-    try:
-        return Answer(exchange, _by_path(compare_exchanges(primary, exchange, rules, limits=limits).differences))
-    except IncompleteError:
-        return None
-
-
-def _by_path(differences: Iterable[Difference]) -> dict[str, Difference]:
-    return {difference.path: difference for difference in differences}
+    known = _compared.of(primary, rules)
+    exchange_and_answer = known.get(id(exchange))
+    if exchange_and_answer is None:
+        try:
+            answer = Answer.of(exchange, compare_exchanges(primary, exchange, rules, limits=limits).differences)
+        except IncompleteError:
+            answer = None
+        exchange_and_answer = known[id(exchange)] = (exchange, answer)
+    return exchange_and_answer[1]
 
 
 def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bool] | None) -> Judgement:
     opinions = Opinions([case.primary, *case.controls], [case.candidate, *case.again])
-    found: dict[str, Difference] = {}
-    for answer in (case.candidate, *case.again):
-        found = {**answer.differences, **found}
-    noise: dict[str, tuple[Difference, str]] = {}
-    left: dict[str, tuple[Difference, str]] = {}
+    noise: dict[_Found, tuple[Difference, str]] = {}
+    left: dict[_Found, tuple[Difference, str]] = {}
     more = False
-    for path, difference in found.items():
+    for difference in _first([case.candidate, *case.again]):
         opinion = opinions.of(difference)
+        name = difference.path, difference.kind
         if not opinion.noise and _acquitted(case, opinions, difference, evidence):
-            noise[path] = (difference, "did not come again, and was noise in another answer of the primary")
-        elif opinion.noise:
-            noise[path] = (difference, opinion.text)
+            noise[name] = (difference, "did not come again, and was noise in another answer of the primary")
+            continue
+        more = more or opinion.more
+        if opinion.noise:
+            noise[name] = (difference, opinion.text)
         else:
-            left[path] = (_said(difference, opinion), opinion.text)
-        more = more or (opinion.more and (opinion.noise or path in left))
+            left[name] = (_said(difference, opinion), opinion.text)
     for difference, opinion in opinions.broken():
-        if not any(path.startswith(difference.path) for path in left):
-            left[difference.path] = (difference, opinion.text)
+        if not any(path.startswith(difference.path) for path, _ in left):
+            left[difference.path, difference.kind] = (difference, opinion.text)
             more = more or opinion.more
     more = more and case.rounds < ROUNDS  # who does not answer when asked again is not asked for ever
     silenced = tuple(case.silenced)
@@ -157,8 +178,19 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
     differences = tuple(difference for difference, _ in left.values())
     accepted = accepts is not None and all(map(accepts, differences))
     verdict = Verdict.ACCEPTED if accepted else Verdict.DIFFERENT
-    reason = "; ".join(f"{path}: {text}" for path, (_, text) in list(left.items())[:_NAMED])
+    reason = "; ".join(f"{path}: {text}" for (path, _), (_, text) in list(left.items())[:_NAMED])
     return Judgement(verdict, "" if accepted else _with_unheard(case, reason), differences, quiet, silenced, suspect=more and not accepted)
+
+
+def _first(answers: Sequence[Answer]) -> Iterator[Difference]:
+    """Each difference, by path and kind, as it came first: the answer to the caller's request before what asking again showed."""
+    seen: set[_Found] = set()
+    for answer in answers:
+        for difference in answer.all:
+            name = difference.path, difference.kind
+            if name not in seen:
+                seen.add(name)
+                yield difference
 
 
 def _acquitted(case: _Case, opinions: Opinions, difference: Difference, evidence: Evidence) -> bool:
@@ -175,8 +207,8 @@ def _said(difference: Difference, opinion: Opinion) -> Difference:
     return difference
 
 
-def _because(case: _Case, noise: dict[str, tuple[Difference, str]]) -> str:
-    named = _named(f"{path} ({text})" for path, (_, text) in noise.items())
+def _because(case: _Case, noise: Mapping[_Found, tuple[Difference, str]]) -> str:
+    named = _named(f"{path} ({text})" for (path, _), (_, text) in noise.items())
     if case.controls:
         return f"differs between {len(case.controls) + 1} answers of the primary too: {named}"
     return _with_unheard(case, f"no control, and of one shape: {named}")

@@ -89,12 +89,16 @@ def main() -> None:
                 asked, seconds, total = asked + done.asked, seconds + done.seconds, total + calls
                 for way, paths in said(done).items():
                     alarms[way].append(bool(paths))
-                rows.append({"clean": name, "calls": calls, "seed": seed, "held_out": held_out(name), **{w: bool(p) for w, p in said(done).items()}})
+                rows.append(
+                    {"clean": name, "calls": calls, "seed": seed, "held_out": held_out(name), **{w: bool(p) for w, p in said(done).items()}}
+                )
                 if done.alarmed:
                     print(f"  FALSE ALARM {name} calls={calls} seed={seed}{' (held out)' if held_out(name) else ''}")
                     for path in [*done.said, *done.findings]:
                         print(f"      {path} x{done.said.get(path, 0)}: {done.reasons.get(path) or done.findings.get(path)}")
-        print(f"{calls} calls, clean: {asked / max(total, 1):.2f} extra requests a call, {seconds / max(total, 1) * 1e3:.2f} ms of CPU a pair")
+        print(
+            f"{calls} calls, clean: {asked / max(total, 1):.2f} extra requests a call, {seconds / max(total, 1) * 1e3:.2f} ms of CPU a pair"
+        )
         asked = seconds = total = 0.0
         for name, fault in FAULTS.items():
             if not wanted(name) or (fault.spread and calls < 100):  # noqa: PLR2004 - the number of calls at which a distribution has to show
@@ -106,7 +110,16 @@ def main() -> None:
                     continue
                 for way, paths in said(done).items():
                     found[way].append(hit(fault, paths))
-                rows.append({"fault": name, "calls": calls, "seed": seed, "held_out": held_out(name), "spread": fault.spread, **{w: hit(fault, p) for w, p in said(done).items()}})
+                rows.append(
+                    {
+                        "fault": name,
+                        "calls": calls,
+                        "seed": seed,
+                        "held_out": held_out(name),
+                        "spread": fault.spread,
+                        **{w: hit(fault, p) for w, p in said(done).items()},
+                    }
+                )
                 if not hit(fault, said(done)["shadowdiff"]):
                     print(f"  MISSED {name} calls={calls} seed={seed}, showed in {done.showed}{' (held out)' if held_out(name) else ''}")
                     for path in [*done.said, *done.findings]:
@@ -114,9 +127,13 @@ def main() -> None:
                 elif options.verbose:
                     for path in [*done.said, *done.findings]:
                         print(f"  {name}: {path} x{done.said.get(path, 0)}: {done.reasons.get(path) or done.findings.get(path)}")
-        print(f"{calls} calls, faults: {asked / max(total, 1):.2f} extra requests a call, {seconds / max(total, 1) * 1e3:.2f} ms of CPU a pair")
+        print(
+            f"{calls} calls, faults: {asked / max(total, 1):.2f} extra requests a call, {seconds / max(total, 1) * 1e3:.2f} ms of CPU a pair"
+        )
         for way in WAYS:
-            print(f"  {way:10}  found {interval(sum(found[way]), len(found[way])):42}  false alarms {interval(sum(alarms[way]), len(alarms[way]))}")
+            print(
+                f"  {way:10}  found {interval(sum(found[way]), len(found[way])):42}  false alarms {interval(sum(alarms[way]), len(alarms[way]))}"
+            )
     if options.json:
         options.json.write_text(json.dumps(rows))
 

@@ -93,7 +93,12 @@ simple("shuffled_words", lambda w: w.rng.sample(WORDS[:8], 8))
 simple("three_of_twenty", lambda w: w.rng.sample(WORDS[:20], 3))
 simple("numbers_of_varying_count", lambda w: [w.rng.randrange(100) for _ in range(w.rng.randint(2, 9))])
 simple("sentence", sentence)
-simple("template", lambda w: f"Processed {w.rng.randrange(1, 50)} rows in {w.rng.uniform(1, 9):.2f} ms at {w.iso(digits=0)} by worker-{w.rng.randrange(8)}")
+simple(
+    "template",
+    lambda w: (
+        f"Processed {w.rng.randrange(1, 50)} rows in {w.rng.uniform(1, 9):.2f} ms at {w.iso(digits=0)} by worker-{w.rng.randrange(8)}"
+    ),
+)
 simple("address", lambda w: f"10.0.{w.rng.randrange(256)}.{w.rng.randrange(256)}:{w.rng.randrange(30000, 60000)}")
 simple("person", lambda w: f"{w.rng.choice(NAMES)} {w.rng.choice(WORDS).capitalize()}")
 simple("coordinates", lambda w: {"lat": round(52.52 + w.rng.gauss(0, 0.001), 6), "lon": round(13.405 + w.rng.gauss(0, 0.001), 6)})
@@ -130,13 +135,17 @@ def ties(w: World) -> Answer:
 
 @clean("by_uuid")
 def by_uuid(w: World) -> Answer:
-    return Answer({"sessions": {w.uuid(): {"user": w.rng.choice(NAMES), "age": w.rng.randrange(900)} for _ in range(w.rng.randint(2, 5))}, "of": w.n})
+    return Answer(
+        {"sessions": {w.uuid(): {"user": w.rng.choice(NAMES), "age": w.rng.randrange(900)} for _ in range(w.rng.randint(2, 5))}, "of": w.n}
+    )
 
 
 @clean("feed")
 def feed(w: World) -> Answer:
     times = sorted((w.now - w.rng.uniform(0, 300) for _ in range(w.rng.randint(6, 12))), reverse=True)
-    events = [{"id": w.uuid(), "at": round(at, 3), "kind": w.rng.choice(["read", "write", "login"]), "by": w.rng.choice(NAMES)} for at in times]
+    events = [
+        {"id": w.uuid(), "at": round(at, 3), "kind": w.rng.choice(["read", "write", "login"]), "by": w.rng.choice(NAMES)} for at in times
+    ]
     return Answer({"events": events, "count": len(events), "of": w.n})
 
 
@@ -149,7 +158,10 @@ def cart(w: World) -> Answer:
 @clean("link_repeats_id")
 def link_repeats_id(w: World) -> Answer:
     made = w.uuid()
-    return Answer({**order(w), "id": made, "links": {"self": f"/orders/{made}", "cancel": f"/orders/{made}/cancel"}}, headers={"Location": f"/orders/{made}"})
+    return Answer(
+        {**order(w), "id": made, "links": {"self": f"/orders/{made}", "cancel": f"/orders/{made}/cancel"}},
+        headers={"Location": f"/orders/{made}"},
+    )
 
 
 def _digest(answer: Answer, body: bytes) -> None:
@@ -173,18 +185,30 @@ def session_cookie(w: World) -> Answer:
 
 @clean("cookie_with_expiry")
 def cookie_with_expiry(w: World) -> Answer:
-    return Answer(order(w), headers={"Set-Cookie": f"visitor={w.hex(24)}; Expires={formatdate(w.now + 86400, usegmt=True)}; Path=/; Secure"})
+    return Answer(
+        order(w), headers={"Set-Cookie": f"visitor={w.hex(24)}; Expires={formatdate(w.now + 86400, usegmt=True)}; Path=/; Secure"}
+    )
 
 
 @clean("tracing_headers")
 def tracing_headers(w: World) -> Answer:
-    return Answer(order(w), headers={"X-Request-Id": w.uuid(), "Traceparent": f"00-{w.hex(32)}-{w.hex(16)}-01", "Server-Timing": f"db;dur={w.rng.uniform(1, 9):.1f}"})
+    return Answer(
+        order(w),
+        headers={
+            "X-Request-Id": w.uuid(),
+            "Traceparent": f"00-{w.hex(32)}-{w.hex(16)}-01",
+            "Server-Timing": f"db;dur={w.rng.uniform(1, 9):.1f}",
+        },
+    )
 
 
 @clean("rate_limit")
 def rate_limit(w: World) -> Answer:
     left = 5000 - tick(w, "used")
-    return Answer(order(w), headers={"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(int(w.now // 3600 + 1) * 3600)})
+    return Answer(
+        order(w),
+        headers={"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(int(w.now // 3600 + 1) * 3600)},
+    )
 
 
 @clean("rate_limit_shared")
@@ -199,7 +223,9 @@ def cache_headers(w: World) -> Answer:
     born = w.memory.setdefault(f"born {w.n}", w.now)
     if w.now - born > 20:  # noqa: PLR2004 - seconds
         born = w.memory[f"born {w.n}"] = w.now
-    return Answer(order(w), headers={"Age": str(int(w.now - born)), "X-Cache": "MISS" if born == w.now else "HIT", "Cache-Control": "max-age=20"})
+    return Answer(
+        order(w), headers={"Age": str(int(w.now - born)), "X-Cache": "MISS" if born == w.now else "HIT", "Cache-Control": "max-age=20"}
+    )
 
 
 @clean("warms_up")
@@ -245,14 +271,21 @@ def accepted_or_done(w: World) -> Answer:
 
 @clean("dashboard")
 def dashboard(w: World) -> Answer:
-    services = [{"name": word, "up": True, "latency": round(w.rng.uniform(1, 50), 1), "requests": tick(w, word, w.rng.randrange(1, 9))} for word in WORDS[:12]]
-    return Answer({"at": w.iso(), "request": w.uuid(), "services": services, "load": [round(w.rng.uniform(0, 4), 2) for _ in range(3)], "of": w.n})
+    services = [
+        {"name": word, "up": True, "latency": round(w.rng.uniform(1, 50), 1), "requests": tick(w, word, w.rng.randrange(1, 9))}
+        for word in WORDS[:12]
+    ]
+    return Answer(
+        {"at": w.iso(), "request": w.uuid(), "services": services, "load": [round(w.rng.uniform(0, 4), 2) for _ in range(3)], "of": w.n}
+    )
 
 
 @clean("recommendations")
 def recommendations(w: World) -> Answer:
     chosen = w.rng.sample(range(40), 6)
-    return Answer({"for": w.n, "items": [{"id": k, "title": WORDS[k % 26], "reason": w.rng.choice(["popular", "new", "similar"])} for k in chosen]})
+    return Answer(
+        {"for": w.n, "items": [{"id": k, "title": WORDS[k % 26], "reason": w.rng.choice(["popular", "new", "similar"])} for k in chosen]}
+    )
 
 
 @clean("retry_after")

@@ -182,10 +182,25 @@ put("ulid_in_small", "ulid", "value", lambda _, v: v.lower())
 put("hex_shorter", "hex_32", "value", lambda _, v: v[:30])
 put("hex_became_base64", "hex_32", "value", lambda w, _: w.token(32))
 put("token_became_hex", "base64url_22", "value", lambda w, _: w.hex(22))
-put("jwt_without_signature", "jwt", "value", lambda w, _: w.jwt({"sub": f"user-{w.n}", "iat": int(w.now), "exp": int(w.now) + 3600, "jti": w.hex(16)}, "none"))
+put(
+    "jwt_without_signature",
+    "jwt",
+    "value",
+    lambda w, _: w.jwt({"sub": f"user-{w.n}", "iat": int(w.now), "exp": int(w.now) + 3600, "jti": w.hex(16)}, "none"),
+)
 put("jwt_claim_lost", "jwt", "value", lambda w, _: w.jwt({"sub": f"user-{w.n}", "iat": int(w.now), "exp": int(w.now) + 3600}))
-put("jwt_wrong_subject", "jwt", "value", lambda w, _: w.jwt({"sub": "user-x", "iat": int(w.now), "exp": int(w.now) + 3600, "jti": w.hex(16)}))
-put("jwt_lives_longer", "jwt", "value", lambda w, _: w.jwt({"sub": f"user-{w.n}", "iat": int(w.now), "exp": int(w.now) + 36000, "jti": w.hex(16)}))
+put(
+    "jwt_wrong_subject",
+    "jwt",
+    "value",
+    lambda w, _: w.jwt({"sub": "user-x", "iat": int(w.now), "exp": int(w.now) + 3600, "jti": w.hex(16)}),
+)
+put(
+    "jwt_lives_longer",
+    "jwt",
+    "value",
+    lambda w, _: w.jwt({"sub": f"user-{w.n}", "iat": int(w.now), "exp": int(w.now) + 36000, "jti": w.hex(16)}),
+)
 put("prefix_changed", "prefixed_id", "value", lambda _, v: v.replace("req_", "rq_"))
 put("prefix_lost", "prefixed_id", "value", lambda _, v: v.removeprefix("req_"))
 put("id_as_text", "integer_id", "value", lambda _, v: str(v))
@@ -329,7 +344,12 @@ head("etag_unquoted", "weak_etag", "ETag", lambda _, v: v.replace('"', ""))
 head("http_only_lost", "session_cookie", "Set-Cookie", lambda _, v: v.replace("; HttpOnly", ""))
 head("cookie_lost", "session_cookie", "Set-Cookie", lambda *_: None)
 head("cookie_shorter", "session_cookie", "Set-Cookie", lambda w, _: f"session={w.token(20)}; Path=/; HttpOnly; SameSite=Lax")
-head("cookie_expires_later", "cookie_with_expiry", "Set-Cookie", lambda w, v: f"{v.partition(';')[0]}; Expires={formatdate(w.now + 864000, usegmt=True)}; Path=/; Secure")
+head(
+    "cookie_expires_later",
+    "cookie_with_expiry",
+    "Set-Cookie",
+    lambda w, v: f"{v.partition(';')[0]}; Expires={formatdate(w.now + 864000, usegmt=True)}; Path=/; Secure",
+)
 head("request_id_lost", "tracing_headers", "X-Request-Id", lambda *_: None)
 head("limit_changed", "rate_limit", "X-RateLimit-Limit", lambda *_: "1000")
 head("remaining_stuck", "rate_limit", "X-RateLimit-Remaining", lambda *_: "4999")

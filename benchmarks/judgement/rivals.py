@@ -35,10 +35,11 @@ class Rivals:
         ours, theirs, other = map(_fields, (pair.primary, pair.candidate, secondary))
         raw, noise = _differing(ours, theirs), _differing(ours, other)
         self.total += 1
+        if raw - self.raw.keys():
+            self.deep |= _deep(pair.primary, pair.candidate)  # it is slow, and shows nothing new where no field is new
         self.raw.update(raw)
         self.noise.update(noise)
         self.masking |= raw - noise
-        self.deep |= _deep(pair.primary, pair.candidate)
 
     def diffy(self) -> set[str]:
         """The fields that Diffy shows by default."""
@@ -63,7 +64,9 @@ def _read(exchange: Exchange) -> Any:
 def _fields(exchange: Exchange) -> dict[str, Any]:
     assert exchange.response is not None
     found: dict[str, Any] = {"status": exchange.response.status}
-    found |= {f"header:{name.lower()}": value for name, value in exchange.response.headers if name.lower() not in ("date", "content-length")}
+    found |= {
+        f"header:{name.lower()}": value for name, value in exchange.response.headers if name.lower() not in ("date", "content-length")
+    }
     _flatten(_read(exchange), "$", found)
     return found
 

@@ -111,12 +111,21 @@ def _settle(pair: Pair, versions: tuple[Version, Version], evidence: Evidence, d
         done.asked += 2
         repeat = Repeat(sides["control"], sides["candidate"])
         pair = Pair(
-            pair.id, None, pair.request, pair.primary, pair.candidate, pair.control or repeat.control, (*pair.repeats, repeat), endpoint=pair.endpoint
+            pair.id,
+            None,
+            pair.request,
+            pair.primary,
+            pair.candidate,
+            pair.control or repeat.control,
+            (*pair.repeats, repeat),
+            endpoint=pair.endpoint,
         )
     if judgement.verdict is Verdict.DIFFERENT:
         for difference in judgement.differences:
             done.said[difference.path] = done.said.get(difference.path, 0) + 1
-            done.reasons.setdefault(difference.path, f"{difference.kind} {difference.primary!r:.60} -> {difference.candidate!r:.60}; {judgement.reason:.300}")
+            done.reasons.setdefault(
+                difference.path, f"{difference.kind} {difference.primary!r:.60} -> {difference.candidate!r:.60}; {judgement.reason:.300}"
+            )
     elif judgement.verdict is Verdict.INCOMPLETE:
         done.said["incomplete"] = done.said.get("incomplete", 0) + 1
         done.reasons.setdefault("incomplete", judgement.reason)

@@ -37,7 +37,12 @@ class Answer:
             body = b"" if self.doc is None else json.dumps(self.doc, ensure_ascii=False).encode()
         if self.finish is not None:
             self.finish(self, body)
-        headers = [("Server", "bench"), ("Date", formatdate(now, usegmt=True)), ("Content-Type", self.type), ("Content-Length", str(len(body)))]
+        headers = [
+            ("Server", "bench"),
+            ("Date", formatdate(now, usegmt=True)),
+            ("Content-Type", self.type),
+            ("Content-Length", str(len(body))),
+        ]
         return Response(self.status, [*headers, *self.headers.items()], body)
 
 
@@ -96,7 +101,22 @@ class World:
         return f"{header}.{part(json.dumps(claims).encode())}.{part(self.rng.randbytes(32))}"
 
 
-NAMES = ("Ada", "Alan", "Barbara", "Claude", "Donald", "Edsger", "Frances", "Grace", "John", "Kathleen", "Leslie", "Margaret", "Niklaus", "Radia")
+NAMES = (
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Claude",
+    "Donald",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "John",
+    "Kathleen",
+    "Leslie",
+    "Margaret",
+    "Niklaus",
+    "Radia",
+)
 WORDS = (
     "amber basin cedar delta ember fjord grove harbor island jungle kettle lagoon meadow nectar orchid prairie quartz river "
     "summit tundra umbra valley willow xenon yonder zephyr"
@@ -107,12 +127,21 @@ def order(w: World) -> dict[str, Json]:
     """A resource without any noise."""
     dice = w.fixed("order")
     items = [
-        {"sku": f"SKU-{dice.randrange(1000):04d}-{k}", "name": dice.choice(WORDS), "quantity": dice.randrange(1, 9), "price": dice.randrange(100, 9999) / 100}
+        {
+            "sku": f"SKU-{dice.randrange(1000):04d}-{k}",
+            "name": dice.choice(WORDS),
+            "quantity": dice.randrange(1, 9),
+            "price": dice.randrange(100, 9999) / 100,
+        }
         for k in range(5)
     ]
     return {
         "number": 1000 + w.n,
-        "customer": {"name": f"{dice.choice(NAMES)} Émile <{dice.choice(WORDS)}>", "email": f"c{w.n}@example.com", "vip": dice.random() < 0.5},
+        "customer": {
+            "name": f"{dice.choice(NAMES)} Émile <{dice.choice(WORDS)}>",
+            "email": f"c{w.n}@example.com",
+            "vip": dice.random() < 0.5,
+        },
         "status": dice.choice(["open", "paid", "shipped"]),
         "total": round(sum(item["price"] * item["quantity"] for item in items), 2),
         "placed": f"2024-0{1 + w.n % 9}-11T09:30:00Z",

@@ -20,11 +20,21 @@ class Answer:
     """One answer.
 
     Attributes:
-        differences: where it differs from the answer that the primary gave the caller, by path.
+        all: where it differs from the answer that the primary gave the caller.
+        differences: the same by path.
+        document: the JSON value that its body holds, or `UNREAD`.
     """
 
     exchange: Exchange
+    all: Sequence[Difference]
     differences: Mapping[str, Difference]
+    document: object
+
+    @classmethod
+    def of(cls, exchange: Exchange, differences: Sequence[Difference]) -> Answer:
+        """An answer, read."""
+        read = document(exchange.response) if exchange.response is not None else UNREAD
+        return cls(exchange, differences, {difference.path: difference for difference in reversed(differences)}, read)
 
 
 class Opinions:
@@ -40,7 +50,7 @@ class Opinions:
         self._candidate = candidate
         self._turns = (len(primary), len(candidate))
         self._elsewhere = {general(path) for answer in primary for path in answer.differences}
-        documents = self._series([document(a.exchange.response) if a.exchange.response else UNREAD for a in [*primary, *candidate]])
+        documents = self._series([answer.document for answer in [*primary, *candidate]])
         documents = documents.only(lambda value: value is not UNREAD)
         self._walk = Walk(documents) if documents.primary and documents.candidate else None
         self._belong = self._belonging()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Final
 
@@ -124,6 +124,14 @@ def doubt(series: Series, novel: Sequence[Sample], text: str, *, shape: bool) ->
         text = f"{text}, in {turns(novel)} of {series.turns[1]} answers of the candidate and none of {series.turns[0]} of the primary"
     shown = (series.primary[0].value if series.primary else ABSENT, novel[0].value)
     return Opinion(noise=False, more=asked < (STEADY if every else PATIENT), text=text, shape=shape, values=shown)
+
+
+def lean(series: Series, novel: Sequence[Sample], text: str) -> Opinion:
+    """As `doubt`, where what the primary always showed may be luck: a difference only if chance does not explain it."""
+    opinion = doubt(series, novel, text, shape=True)
+    if min(series.turns) < STEADY or only_by_chance(series, novel) < RARE:
+        return replace(opinion, more=min(series.turns) < STEADY)
+    return Opinion(noise=True, more=False, text=f"{text}, which may be chance")
 
 
 def only_by_chance(series: Series, novel: Sequence[Sample]) -> float:

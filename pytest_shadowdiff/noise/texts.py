@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from pytest_shadowdiff.noise import numbers, shapes, times
-from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, key, same, worst
+from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, key, lean, same, worst
 
 _LONGEST = 4096
 _MOST_TOKENS = 256
@@ -313,7 +313,9 @@ def _free(series: Series) -> Opinion:
         if not any(map(check, texts)):
             off = [s for s in series.candidate if check(str(s.value))]
             if off:
-                return doubt(series, off, f"free text, {name} in the candidate", shape=True)
+                opinion = lean(series, off, f"free text, {name} in the candidate")
+                if not opinion.noise:
+                    return opinion
     lengths = numbers.weigh(series.map(lambda s: len(str(s.value)))) if len(set(map(len, texts))) > 1 else None
     if lengths is not None and not lengths.noise and not series.pooled:
         return Opinion(lengths.noise, lengths.more, f"free text whose length is {lengths.text}", lengths.shape, lengths.values)

@@ -10,7 +10,7 @@ import orjson
 
 from pytest_shadowdiff.noise import numbers, shapes, times, values
 from pytest_shadowdiff.noise.places import ANY, Place, Step
-from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, same
+from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, lean, same
 
 _KEYS = ("id", "key", "_id", "uuid", "guid", "code", "sku", "slug", "name", "href", "url")
 _MOST = 400_000
@@ -271,12 +271,12 @@ def _kept(series: Series) -> list[Opinion]:
         return []
     unique = [s for s in series.candidate if _repeats(_list(s))]
     if unique and not any(map(_repeats, ours)):
-        opinions.append(doubt(series, unique, "a list in which nothing stands twice, repeated in the candidate", shape=True))
+        opinions.append(lean(series, unique, "a list in which nothing stands twice, and something does in the candidate"))
     for key, descending in _sorted_by(ours):
         off = [s for s in series.candidate if not _is_sorted(_column(_list(s), key), descending=descending)]
         if off:
             by = f" by {key}" if key else ""
-            opinions.append(doubt(series, off, f"a list that is sorted{by}, and is not in the candidate", shape=True))
+            opinions.append(lean(series, off, f"a list that is sorted{by}, and is not in the candidate"))
     return opinions
 
 

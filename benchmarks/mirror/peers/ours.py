@@ -1,0 +1,42 @@
+"""The relay, and nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peers import Running
+
+from pytest_shadowdiff.model import Upstream
+from pytest_shadowdiff.relay import Relay, Routing
+from pytest_shadowdiff.settings import Limits
+from pytest_shadowdiff.spool import Reader, Seen
+
+
+@contextmanager
+def nothing(primary: int, candidate: int, place: Path) -> Iterator[Running]:
+    yield Running(primary, [])
+
+
+@contextmanager
+def relay(primary: int, candidate: int, place: Path) -> Iterator[Running]:
+    first, second = Upstream("v1", "127.0.0.1", primary), Upstream("v2", "127.0.0.1", candidate)
+    handle = Relay(Routing(first, second, first, second), directory=place / "spool", run_id="b", timeout=10, limits=Limits())
+    handle.start()
+    try:
+        url = handle.open_entry("benchmark")
+        pid = handle.pid
+        assert pid is not None
+        yield Running(int(url.rpartition(":")[2]), [pid], lambda: pairs(place / "spool"))
+    finally:
+        handle.stop()
+
+
+def pairs(spool: Path) -> int:
+    """Pairs with both answers whole."""
+    whole: dict[str, int] = {}
+    for event in Reader(spool).events():
+        if isinstance(event, Seen) and not event.exchange.problem:
+            whole[event.pair] = whole.get(event.pair, 0) + 1
+    return sum(count == 2 for count in whole.values())
