@@ -70,6 +70,7 @@ def refusal(doing: str, context: str, host: str, status: int, body: bytes) -> Cl
 
 SAID = (  # what stands in the server's own words, and what to do about it
     ("admission webhook", "refused by an admission webhook of the cluster", "Ask whoever owns it for an exception, or mend what it names."),
+    ("AdmissionPolicy '", "refused by an admission policy of the cluster", "Ask whoever owns it for an exception, or mend what it names."),
     ("failed calling webhook", "a webhook of the cluster does not answer", "Try again when it does."),
     (
         "being terminated",

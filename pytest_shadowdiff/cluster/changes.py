@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from pytest_shadowdiff.cluster import marks, objects, patching
 from pytest_shadowdiff.cluster.answers import ClusterError
@@ -13,6 +14,8 @@ from pytest_shadowdiff.cluster.connecting import Connection, ticks
 from pytest_shadowdiff.cluster.journal import Entry, Journal
 from pytest_shadowdiff.cluster.objects import Object, Ref
 from pytest_shadowdiff.cluster.patching import Edit
+
+Answer = TypeVar("Answer")
 
 TRIES = 20  # of a change that others keep getting in the way of
 PATIENCE = 5.0  # seconds that an API server may be away while something is set up
@@ -44,12 +47,10 @@ class Changes:
         metadata = whole.setdefault("metadata", {})
         metadata["labels"] = {**(metadata.get("labels") or {}), **marks.labels(self._journal.run, self._journal.service, part)}
         metadata["ownerReferences"] = [self._journal.owner_reference]
-        self._guard.check()
-        self._journal.record(Entry(ref))
+        self._again(lambda: self._journal.record(Entry(ref)))
         return self._again(lambda: self._create(ref, whole))
 
     def _create(self, ref: Ref, whole: Object) -> Object:
-        self._guard.check()
         try:
             return objects.create(self._connection, ref, whole)
         except ClusterError as error:
@@ -75,22 +76,19 @@ class Changes:
             wanted = patching.apply(base, edits)
             if wanted == current:
                 return current
-            number = self._journal.record(Entry(ref, edits), instead=number)
-            patch = _conditional(current, wanted)
+            number = self._again(partial(self._journal.record, Entry(ref, edits), instead=number))
             try:
-                return self._again(lambda patch=patch: self._patch(ref, patch))  # type: ignore[misc]
+                return self._again(partial(objects.merge, self._connection, ref, _conditional(current, wanted)))
             except ClusterError as error:
                 if not error.conflict or attempt == TRIES - 1:
                     raise
         raise AssertionError
 
-    def _patch(self, ref: Ref, patch: Object) -> Object:
-        self._guard.check()
-        return objects.merge(self._connection, ref, patch)
-
-    def _again(self, call: Callable[[], Object]) -> Object:
+    def _again(self, call: Callable[[], Answer]) -> Answer:
+        """A call that may be repeated without harm: each time only under the lease, and for a while only."""
         deadline = ticks() + PATIENCE
         while True:
+            self._guard.check()
             try:
                 return call()
             except ClusterError as error:

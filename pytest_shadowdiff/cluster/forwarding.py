@@ -23,12 +23,13 @@ from pytest_shadowdiff.cluster.workloads import Workload, is_ready, spell
 from pytest_shadowdiff.errors import SetupError, ShadowError
 
 PROTOCOL = "v4.channel.k8s.io"
-DATA, ERROR = 0, 1
+DATA, ERROR, CHANNELS = 0, 1, 2
 BLOCK = 64 * 1024
 PATIENCE = 15.0  # seconds that a connection waits for a pod that takes it
 PAUSE = 0.1
 QUIET = 20.0  # seconds of silence after which the API server is asked for a sign of life
 DIALS = 48  # at a time: an API server counts what is in flight
+LISTEN = 2.0  # seconds within which a pod says that it refuses
 AGAIN = 256 * 1024  # bytes that are kept until it is sure that the pod took the connection
 
 FindPod = Callable[[], str]
@@ -87,6 +88,25 @@ class Forwarder:
         except OSError as error:
             message = f"No port of 127.0.0.1 can be opened for a port-forward: {error}."
             raise SetupError(message) from None
+
+    def refused(self, namespace: str, pod: str, port: int) -> bool:
+        """Whether a pod refuses connections to a port: then nothing listens there, or only on another address than loopback."""
+        way = Way(namespace, lambda: pod, port)
+        return asyncio.run_coroutine_threadsafe(self._refused(way), self._loop).result(timeout=2 * PATIENCE)
+
+    async def _refused(self, way: Way) -> bool:
+        stream = await self._dial(way)
+        opened = 0
+        try:
+            while message := await asyncio.wait_for(stream.receive(), LISTEN):
+                opened += 1
+                if opened > CHANNELS:
+                    return message[0] == ERROR and b"refused" in message
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            pass
+        finally:
+            stream.close()
+        return False
 
     def close(self) -> None:
         """Close all ports and their connections; safe to call twice."""

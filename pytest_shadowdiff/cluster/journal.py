@@ -65,7 +65,7 @@ class Journal:
         return tuple(_read(self.ref, text) for _, text in _numbered(self._object))
 
     def record(self, entry: Entry, *, instead: int | None = None) -> int:
-        """Write an entry, or write it in place of an earlier one; its number is returned.
+        """Write an entry, once, or write it in place of an earlier one; its number is returned.
 
         Raises:
             ClusterError: it is not written, so the change may not be made.
@@ -73,7 +73,7 @@ class Journal:
         taken = [number for number, _ in _numbered(self._object)]
         number = instead if instead is not None else max(taken, default=0) + 1
         patch = {"data": {f"change-{number:04d}": _written(entry)}}
-        self._object = persist(lambda: objects.merge(self._connection, self.ref, patch))
+        self._object = objects.merge(self._connection, self.ref, patch)
         return number
 
     def remove(self) -> None:

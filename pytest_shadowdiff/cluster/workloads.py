@@ -78,7 +78,8 @@ def find_workload(connection: Connection, service: Mapping[str, Any], port: int,
         labels = {}
     selector = {**behind["spec"]["selector"], **labels}
     entry = _service_port(behind, port, own=behind is service)
-    pods = [pod for pod in objects.list_all(connection, PODS, namespace, selector) if not _over(pod)]
+    found = [pod for pod in objects.list_all(connection, PODS, namespace, selector) if not _over(pod)]
+    pods = [pod for pod in found if not pod["metadata"].get("deletionTimestamp")] or found
     if not pods:
         raise SetupError(_nothing(connection, namespace, name, selector, behind))
     ready = [pod for pod in pods if is_ready(pod)]

@@ -70,6 +70,7 @@ class KubernetesMirror:
             self._connection = connect(self._service.context, self._plan.settings.allow_context)
             self._check(self._connection)
             self._forwarder = Forwarder(self._connection)
+            self._check_ports(self._forwarder)
             if self._plan.settings.candidate is None:
                 return self._primary_alone(self._connection, self._forwarder)
             return self._mirrored(self._connection, self._forwarder)
@@ -97,6 +98,17 @@ class KubernetesMirror:
                 raise SetupError(message)
         require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
         self.find(connection)
+
+    def _check_ports(self, forwarder: Forwarder) -> None:
+        """A port that no container declares may still be listened at, and often is not."""
+        for found in self._workloads.values():
+            if not found.declared and forwarder.refused(found.namespace, found.pods[0], found.port):
+                service = self._service
+                message = (
+                    f"Target {found.name}: port {service.port} of Service {service.namespace}/{service.name} leads to port {found.port}, "
+                    f"which no container of Pod {found.pods[0]} declares and at which nothing listens. Mend targetPort of the Service."
+                )
+                raise SetupError(message)
 
     def find(self, connection: Connection) -> None:
         """Find both versions.

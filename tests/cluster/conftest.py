@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ IMAGE = "python:3.11-slim"
 DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
 
 
-@pytest.fixture
-def connection(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    made = connect(None, None)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def connection(kubeconfig: Path) -> Iterator[Connection]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(kubeconfig))
+        made = connect(None, None)
+        yield made
+        made.close()
 
 
 @contextmanager
@@ -47,11 +49,12 @@ def namespace(connection: Connection) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def deployments(connection: Connection) -> Iterator[Callable[[int], list[str]]]:
-    """As many namespaces with the same two versions as are asked for."""
+    """As many namespaces with the same two versions as are asked for; the same ones each time."""
     with ExitStack() as stack:
 
+        @cache
         def make(number: int) -> list[str]:
             names = [stack.enter_context(a_namespace(connection)) for _ in range(number)]
             with ThreadPoolExecutor(number) as pool:
