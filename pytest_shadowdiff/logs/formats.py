@@ -18,11 +18,8 @@ FIELDS = ("method", "path", "status", "id", "size", "seconds", "time")
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _COMMON = re.compile(rf"\S+ \S+ .{{0,1024}}?\[([^\]\s]+ [+-]\d{{4}})\] {_QUOTED} (\d{{3}}) (\d+|-)(?= |$)(.*)", re.DOTALL)
-_COMBINED_REST = re.compile(rf" {_QUOTED} {_QUOTED}(.*)", re.DOTALL)
-_ENVOY = re.compile(
-    rf"\[([^\]\s]+)\] {_QUOTED} (\d+) \S+ (?:[^\"]{{0,512}}{_QUOTED} )??(\d+) (\d+) (\d+) (\S+) {_QUOTED} {_QUOTED} {_QUOTED}(.*)",
-    re.DOTALL,
-)
+_COMBINED_REST = re.compile(r' ".*" ".*"', re.DOTALL)
+_ENVOY = re.compile(rf'\[([^\]\s]+)\] {_QUOTED} (\d+) \S+ (?:\S+ \S+ "[^"]{{0,4096}}" )?\d+ (\d+) (\d+) \S+ (".*)', re.DOTALL)
 _REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\S+) HTTP/[0-9.]+")
 _WORD = re.compile(r'[^\s"\[\]=,;]+')
 _STATUS = range(100, 600)
@@ -87,8 +84,9 @@ def _common(line: str) -> Line | None:
 
 def _combined(line: str) -> Line | None:
     found = _COMMON.match(line)
-    rest = None if found is None else _COMBINED_REST.match(found[5])
-    return None if found is None or rest is None else _of_common(found, rest[3])
+    if found is None or not _COMBINED_REST.match(found[5]):
+        return None
+    return _of_common(found, found[5])  # user agents may hold quotes that a server does not escape, so they are not taken apart
 
 
 def _of_common(found: re.Match[str], rest: str) -> Line | None:
@@ -103,11 +101,11 @@ def _envoy(line: str) -> Line | None:
     found = _ENVOY.match(line)
     if found is None:
         return None
-    time, request, status, _, _, sent, milliseconds, _, _, _, request_id, rest = found.groups()
+    time, request, status, sent, milliseconds, rest = found.groups()
     parts = _REQUEST.fullmatch(request)
     if parts is None or int(status) not in _STATUS:
         return None
-    ids = (request_id, *_WORD.findall(rest[:4096]))
+    ids = tuple(_WORD.findall(rest[:4096]))
     return Line(parts[1], parts[2], int(status), ids, _count(sent), int(milliseconds[:9]) / 1000, moment(time))
 
 
