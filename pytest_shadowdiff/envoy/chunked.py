@@ -50,7 +50,7 @@ class Dechunker:
 
 
 def _size(line: bytes) -> int:
-    try:
-        return int(line.partition(b";")[0], 16)
-    except ValueError:
-        raise MirrorError(f"The answer of Envoy's admin interface is no chunked stream: a chunk's size is {line[:40]!r}.") from None
+    digits = line.partition(b";")[0].strip()
+    if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+        raise MirrorError(f"The answer of Envoy's admin interface is no chunked stream: a chunk's size is {line[:40]!r}.")
+    return int(digits, 16)

@@ -187,7 +187,7 @@ _UNTOUCHED: Json = {
 _NAMED_LOCAL_REPLY: Json = {
     "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 0, "runtime_key": "shadowdiff.any"}}}},
     "headers_to_add": [
-        {"header": {"key": marks.ANSWERED, "value": "%RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%"}},
+        {"header": {"key": marks.ANSWERED, "value": "%RESPONSE_CODE_DETAILS%"}},
     ],
 }
 
