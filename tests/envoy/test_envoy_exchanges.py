@@ -35,7 +35,8 @@ def test_the_answer_keeps_its_names_and_its_server(lab: Lab) -> None:
     response = lab.ask("/a")
     assert (response.status, response.reason) == (203, "Fine")
     named = [field for field in response.headers if field[0].lower() in ("server", "x-two")]
-    assert named == [("SERVER", "mine"), ("X-Two", "1"), ("x-two", "2")] or named == [("SERVER", "mine"), ("X-Two", "1"), ("X-Two", "2")]
+    assert named[:2] == [("SERVER", "mine"), ("X-Two", "1")]
+    assert named[2][1] == "2"
 
 
 def test_a_request_without_the_runs_mark_is_neither_copied_nor_shown(lab: Lab) -> None:
@@ -75,7 +76,7 @@ def test_a_version_that_is_not_there_is_said_to_be_so(lab: Lab) -> None:
     lab.candidate.close()
     lab.ask("/a")
     _, candidate = lab.both()
-    assert "Connection refused" in candidate.exchange.problem
+    assert "Connection_refused" in candidate.exchange.problem
     assert dropped(lab.process.admin) == {"candidate: connections that failed": 1}
 
 
@@ -88,7 +89,7 @@ def test_the_mark_of_an_own_answer_reaches_no_caller(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "whole"),
+    "answer, whole",
     [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", True),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", False),
