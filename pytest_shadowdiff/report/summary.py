@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pytest_shadowdiff.findings import Finding, Statistics
@@ -90,20 +90,19 @@ class Summary:
 
     def add(self, pair: Pair) -> None:
         """Count a judged pair."""
+        named = self._redactor.pair(_outline(pair))
         verdict = str(pair.verdict)
         self.verdicts[verdict] += 1
-        endpoint = self.endpoints.setdefault(self._redactor.text(pair.endpoint), Endpoint())
+        endpoint = self.endpoints.setdefault(named.endpoint, Endpoint())
         endpoint.verdicts[verdict] += 1
-        self._count_fields(endpoint, pair.differences, pair.noise)
+        _count_fields(endpoint, named)
         if pair.verdict in {Verdict.INCOMPLETE, Verdict.SKIPPED}:
-            reason = self._redactor.text(general(pair.reason or pair.skipped, pair))
-            self.reasons.setdefault(verdict, Counter())[reason] += 1
-        for part in {part for exchange in (pair.primary, pair.candidate) if exchange for part in exchange.not_seen}:
-            self.not_seen[part] += 1
+            self.reasons.setdefault(verdict, Counter())[general(named.reason or named.skipped, named)] += 1
+        self.not_seen.update({part for exchange in (pair.primary, pair.candidate) if exchange for part in exchange.not_seen})
         if pair.verdict in _SAMPLED and sum(sample.verdict == verdict for sample in self.samples) < SAMPLES:
-            self.samples.append(self._sample(pair))
+            self.samples.append(_sample(named))
         if pair.verdict is not Verdict.SKIPPED:
-            self.statistics.add(pair)
+            self.statistics.add(replace(pair, endpoint=named.endpoint))
 
     def merge(self, other: Summary) -> None:
         """Add what another has counted."""
@@ -157,27 +156,6 @@ class Summary:
         summary.statistics = Statistics.from_dict(data["statistics"])
         return summary
 
-    def _count_fields(self, endpoint: Endpoint, differences: Iterable[Difference], noise: Iterable[Difference]) -> None:
-        noisy = {(place(difference.path), str(difference.kind)) for difference in noise}
-        for key in noisy | {(place(difference.path), str(difference.kind)) for difference in differences}:
-            shown = (self._redactor.text(key[0]), key[1])
-            if shown in endpoint.fields or len(endpoint.fields) < _MOST_FIELDS:
-                counted = endpoint.fields.setdefault(shown, Field())
-                counted.count += 1
-                counted.control_count += key in noisy
-
-    def _sample(self, pair: Pair) -> Sample:
-        text = self._redactor.text
-        return Sample(
-            id=pair.id,
-            test=pair.test,
-            endpoint=text(pair.endpoint),
-            verdict=str(pair.verdict),
-            request=f"{pair.request.method} {self._redactor.url(pair.request.target)}",
-            reason=text(pair.reason),
-            places=tuple((text(difference.path), str(difference.kind)) for difference in pair.differences[:SAMPLES]),
-        )
-
     def _finding(self, finding: Finding) -> Finding:
         shown = self._redactor.value
         primary, candidate = (shown(finding.path, dict(side)) for side in (finding.primary, finding.candidate))
@@ -190,6 +168,46 @@ class Summary:
             primary=primary if isinstance(primary, dict) else {},
             candidate=candidate if isinstance(candidate, dict) else {},
         )
+
+
+def _outline(pair: Pair) -> Pair:
+    """A pair without bodies, answers and values: what a summary names, and what tells which names are secret."""
+
+    def places(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+        return tuple(replace(difference, primary=None, candidate=None) for difference in differences)
+
+    return replace(
+        pair,
+        request=replace(pair.request, body=b""),
+        primary=None,
+        candidate=None,
+        control=None,
+        repeats=(),
+        differences=places(pair.differences),
+        noise=places(pair.noise),
+        silenced=(),
+    )
+
+
+def _count_fields(endpoint: Endpoint, pair: Pair) -> None:
+    noisy = {(place(difference.path), str(difference.kind)) for difference in pair.noise}
+    for key in sorted(noisy | {(place(difference.path), str(difference.kind)) for difference in pair.differences}):
+        if key in endpoint.fields or len(endpoint.fields) < _MOST_FIELDS:
+            counted = endpoint.fields.setdefault(key, Field())
+            counted.count += 1
+            counted.control_count += key in noisy
+
+
+def _sample(pair: Pair) -> Sample:
+    return Sample(
+        id=pair.id,
+        test=pair.test,
+        endpoint=pair.endpoint,
+        verdict=str(pair.verdict),
+        request=f"{pair.request.method} {pair.request.target}",
+        reason=pair.reason,
+        places=tuple((difference.path, str(difference.kind)) for difference in pair.differences[:SAMPLES]),
+    )
 
 
 def _first(samples: list[Sample]) -> list[Sample]:

@@ -41,6 +41,7 @@ def test_get(shadow, path):
 
 def test_basic(shadow):
     shadow.get("/json", auth=("me", C["basic"]))
+    shadow.get("/users/me/" + C["basic"], auth=("me", C["basic"]))
 
 @pytest.mark.shadow(allow_unsafe=True)
 @pytest.mark.parametrize("how", [
@@ -145,7 +146,7 @@ def test_no_canary_leaves(project: pytest.Pytester, options: list[str], monkeypa
     )
     texts = _put_out(project.path, result)
     record = json.loads(texts["shadowdiff-report.json"])
-    assert record["summary"]["different"] == 9
+    assert record["summary"]["different"] == 10
     assert record["summary"]["incomplete"] == 1
     assert record["summary"]["skipped"] == 1
     assert "(a number)" in texts["shadowdiff-report.json"]
