@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TypeVar
 
-from pytest_shadowdiff.model import Difference, Headers, Pair
+from pytest_shadowdiff.model import Difference, Headers, Pair, Request
 from pytest_shadowdiff.redact.forms import MARK
 from pytest_shadowdiff.redact.known import Known, spellings
 from pytest_shadowdiff.redact.passage import NAMES, Hook, Passage
@@ -72,6 +72,14 @@ class Redactor:
     def difference(self, difference: Difference) -> Difference:
         """A difference, its path and both its values."""
         return self._known.replace(self._passage().difference(difference))
+
+    def beside(self, request: Request) -> Callable[[str], str]:
+        """What texts about a request go through: as `text`, and what is secret in its headers and its target is so there too."""
+        passage = self._passage()
+        passage.headers(request.headers)
+        passage.text(request.target)
+        known = Known(self._secrets | passage.seen, self.mark) if passage.seen else self._known
+        return lambda text: known.replace(passage.text(text))
 
     def pair(self, pair: Pair) -> Pair:
         """A pair whose bodies' content codings have been taken off; what is secret in one place of it is so in all of it."""

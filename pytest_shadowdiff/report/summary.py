@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pytest_shadowdiff.findings import Finding, Statistics
-from pytest_shadowdiff.model import Difference, Pair, Verdict
+from pytest_shadowdiff.model import Pair, Verdict
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.report.paths import general, place
 
@@ -90,19 +90,19 @@ class Summary:
 
     def add(self, pair: Pair) -> None:
         """Count a judged pair."""
-        named = self._redactor.pair(_outline(pair))
-        verdict = str(pair.verdict)
+        text = self._redactor.beside(pair.request)
+        verdict, name = str(pair.verdict), text(pair.endpoint)
         self.verdicts[verdict] += 1
-        endpoint = self.endpoints.setdefault(named.endpoint, Endpoint())
+        endpoint = self.endpoints.setdefault(name, Endpoint())
         endpoint.verdicts[verdict] += 1
-        _count_fields(endpoint, named)
+        _count_fields(endpoint, pair, text)
         if pair.verdict in {Verdict.INCOMPLETE, Verdict.SKIPPED}:
-            self.reasons.setdefault(verdict, Counter())[general(named.reason or named.skipped, named)] += 1
+            self.reasons.setdefault(verdict, Counter())[text(general(pair.reason or pair.skipped, pair))] += 1
         self.not_seen.update({part for exchange in (pair.primary, pair.candidate) if exchange for part in exchange.not_seen})
         if pair.verdict in _SAMPLED and sum(sample.verdict == verdict for sample in self.samples) < SAMPLES:
-            self.samples.append(_sample(named))
+            self.samples.append(_sample(pair, text))
         if pair.verdict is not Verdict.SKIPPED:
-            self.statistics.add(replace(pair, endpoint=named.endpoint))
+            self.statistics.add(pair if name == pair.endpoint else replace(pair, endpoint=name))
 
     def merge(self, other: Summary) -> None:
         """Add what another has counted."""
@@ -170,43 +170,25 @@ class Summary:
         )
 
 
-def _outline(pair: Pair) -> Pair:
-    """A pair without bodies, answers and values: what a summary names, and what tells which names are secret."""
-
-    def places(differences: Iterable[Difference]) -> tuple[Difference, ...]:
-        return tuple(replace(difference, primary=None, candidate=None) for difference in differences)
-
-    return replace(
-        pair,
-        request=replace(pair.request, body=b""),
-        primary=None,
-        candidate=None,
-        control=None,
-        repeats=(),
-        differences=places(pair.differences),
-        noise=places(pair.noise),
-        silenced=(),
-    )
-
-
-def _count_fields(endpoint: Endpoint, pair: Pair) -> None:
+def _count_fields(endpoint: Endpoint, pair: Pair, text: Callable[[str], str]) -> None:
     noisy = {(place(difference.path), str(difference.kind)) for difference in pair.noise}
-    for key in sorted(noisy | {(place(difference.path), str(difference.kind)) for difference in pair.differences}):
+    for path, kind in sorted(noisy | {(place(difference.path), str(difference.kind)) for difference in pair.differences}):
+        key = (text(path), kind)
         if key in endpoint.fields or len(endpoint.fields) < _MOST_FIELDS:
             counted = endpoint.fields.setdefault(key, Field())
             counted.count += 1
-            counted.control_count += key in noisy
+            counted.control_count += (path, kind) in noisy
 
 
-def _sample(pair: Pair) -> Sample:
+def _sample(pair: Pair, text: Callable[[str], str]) -> Sample:
     return Sample(
         id=pair.id,
         test=pair.test,
-        endpoint=pair.endpoint,
+        endpoint=text(pair.endpoint),
         verdict=str(pair.verdict),
-        request=f"{pair.request.method} {pair.request.target}",
-        reason=pair.reason,
-        places=tuple((difference.path, str(difference.kind)) for difference in pair.differences[:SAMPLES]),
+        request=f"{pair.request.method} {text(pair.request.target)}",
+        reason=text(pair.reason),
+        places=tuple((text(difference.path), str(difference.kind)) for difference in pair.differences[:SAMPLES]),
     )
 
 
