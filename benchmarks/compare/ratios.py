@@ -37,7 +37,9 @@ def order(n: int, rng: random.Random) -> dict[str, object]:
         "paid": rng.random() < 0.5,
         "note": None,
         "created_at": f"2030-01-{rng.randrange(1, 29):02}T{rng.randrange(24):02}:00:00Z",
-        "items": [{"sku": f"SKU-{rng.randrange(10**6):06}", "count": rng.randrange(1, 9), "price": round(rng.uniform(1, 99), 2)} for _ in range(3)],
+        "items": [
+            {"sku": f"SKU-{rng.randrange(10**6):06}", "count": rng.randrange(1, 9), "price": round(rng.uniform(1, 99), 2)} for _ in range(3)
+        ],
     }
 
 

@@ -6,18 +6,23 @@ A kind is one module with `read(content, terms)` and `compare(primary, candidate
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.model import Kind
 from pytest_shadowdiff.rules import Selection
 from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.found import Found
+from pytest_shadowdiff.trees.values import ABSENT
+from pytest_shadowdiff.trees.walk import Ground
+from pytest_shadowdiff.trees.walk import differences as walk
 
+MOST_VALUES = 3_000_000
 _EXCERPT = 160
 
 
@@ -91,6 +96,17 @@ def _kind(module: str, media_types: str, opening: bytes | None = None) -> BodyKi
 
 KINDS: Mapping[str, BodyKind] = {
     "json": _kind("json", r".*[/+]json", rb"(?:\xef\xbb\xbf)?[ \t\r\n]*[\[{]"),
+    "ndjson": _kind("ndjson", r"application/(?:x-)?(?:ndjson|jsonl|json-lines|jsonlines|json-seq)"),
+    "html": _kind("html", r"text/html|application/xhtml\+xml", rb"(?:\xef\xbb\xbf)?\s*(?i:<!doctype\s+html|<html)"),
+    "xml": _kind("xml", r"(?:text|application)/xml|.*\+xml", rb"(?:\xef\xbb\xbf)?\s*<\?xml"),
+    "csv": _kind("csv", r"text/(?:csv|tab-separated-values|comma-separated-values)|application/csv"),
+    "form": _kind("form", r"application/x-www-form-urlencoded"),
+    "multipart": _kind("multipart", r"multipart/.*"),
+    "event stream": _kind("event_stream", r"text/event-stream"),
+    "MessagePack": _kind("msgpack", r"application/(?:x-|vnd\.)?msgpack|.*\+msgpack"),
+    "CBOR": _kind("cbor", r"application/cbor|.*\+cbor"),
+    "archive": _kind("archive", r"application/(?:zip|gzip|x-gzip|java-archive)|.*\+zip", rb"PK\x03\x04|PK\x05\x06|\x1f\x8b"),
+    "image": _kind("image", r"image/png", rb"\x89PNG\r\n\x1a\n"),
 }
 """In the order in which they are tried where the declared type does not decide."""
 
@@ -117,6 +133,41 @@ def differences(primary: Content, candidate: Content, terms: Terms) -> list[Foun
         found: list[Found] = _reader(kind).compare(document, counterpart, terms)
         return found
     return [kind_changed(_described(primary, kind, refused), _described(candidate, other, refused_other), terms)]
+
+
+def compare_values(primary: object, candidate: object, terms: Terms, *, booleans: bool = True) -> list[Found]:
+    """Where two trees of values differ: what a kind that is none of JSON, but means such a tree, ends in."""
+    marks = terms.selection.marks(primary, candidate)
+    return walk(primary, candidate, Ground(terms.budget, marks, booleans=booleans, unfold=unfolding(terms)))
+
+
+def reader(kind: str) -> Reader:
+    """A kind's module, for a kind that holds documents of another."""
+    return _reader(kind)
+
+
+def unfolding(terms: Terms) -> Callable[[str], object]:
+    """A function that reads a text which is itself a JSON document; ABSENT where it is none."""
+
+    def unfold(text: str) -> object:
+        if text[:1] not in "{[" or len(text) < 2:  # noqa: PLR2004 - the shortest document
+            return ABSENT
+        try:
+            return cast("Any", _reader("json")).exactly(text.encode("utf-8"), terms)
+        except (UnreadableError, UnicodeEncodeError):
+            return ABSENT
+
+    return unfold
+
+
+def hold(count: int) -> None:
+    """Refuse more values than memory should hold, before any is made.
+
+    Raises:
+        IncompleteError: it is more than a document may hold.
+    """
+    if count > MOST_VALUES:
+        raise IncompleteError(f"a document holds more than {MOST_VALUES} values")
 
 
 def kind_changed(primary: str, candidate: str, terms: Terms, path: str = "body") -> Found:

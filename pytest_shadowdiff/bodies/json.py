@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
 
-from pytest_shadowdiff.bodies import Content, Terms, UnreadableError
-from pytest_shadowdiff.errors import IncompleteError
+from pytest_shadowdiff.bodies import MOST_VALUES, Content, Terms, UnreadableError, hold, unfolding
 from pytest_shadowdiff.trees.budget import too_deep
 from pytest_shadowdiff.trees.found import Found
-from pytest_shadowdiff.trees.values import ABSENT, Enormous, Repeated, plain
+from pytest_shadowdiff.trees.values import Enormous, Repeated, plain
 from pytest_shadowdiff.trees.walk import Ground
 from pytest_shadowdiff.trees.walk import differences as walk
 
@@ -29,16 +27,11 @@ _SKETCH = bytes(
 )
 _LONG_NUMBER = b"," + b"0" * 16
 _SMALL_NUMBER = b"e,000"
-_NUMBER = b"," + b"0" * 16
-_NUMBER = b"," + b"0" * 16
-_TINY = re.compile(rb"e-3\d\d[,\]}]|e-3\d\d\Z")
-_ZERO = re.compile(rb"0\.0(?=[,\]}]|\Z)")
 _NUMBER = re.compile(rb"-?\d[\d.eE+-]*")
 _MOST_LONG_NUMBERS = 10_000
 _DIGITS_OF_A_DOUBLE = 15
 _DIGITS_OF_64_BITS = 18
 _DIGITS_OF_AN_INT = 4000
-_VALUES = 3_000_000
 _NOT_A_NUMBER = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -64,12 +57,12 @@ class Document:
 def read(content: Content, terms: Terms) -> Document:
     """A JSON text; the charset is what its first bytes say (RFC 8259 knows only UTF-8, and older texts UTF-16 and 32)."""
     raw = _utf8(content.data)
-    if len(raw) > _VALUES:
+    if len(raw) > MOST_VALUES:
         _hold(raw)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return Document(raw, _exactly(raw, terms), exact=True)
+        return Document(raw, exactly(raw, terms), exact=True)
     try:
         written = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # nested deeper than it writes
@@ -84,20 +77,18 @@ def compare(primary: Document, candidate: Document, terms: Terms) -> list[Found]
         return []
     one, other = primary.value, candidate.value
     if exact:
-        one, other = (each.value if each.exact else _exactly(each.raw, terms) for each in (primary, candidate))
+        one, other = (each.value if each.exact else exactly(each.raw, terms) for each in (primary, candidate))
     marks = terms.selection.marks(one, other)
     booleans = any(word in each.raw for word in (b"true", b"false") for each in (primary, candidate))
-    found = walk(one, other, Ground(terms.budget, marks, booleans=booleans, unfold=_unfolder(terms)))
+    found = walk(one, other, Ground(terms.budget, marks, booleans=booleans, unfold=unfolding(terms)))
     if not exact:
         return found
     return [replace(each, primary=plain(each.primary), candidate=plain(each.candidate)) for each in found]
 
 
 def _hold(raw: bytes) -> None:
-    """Refuse more values than memory should hold, before any is made."""
     outside = _outside_strings(raw)
-    if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > _VALUES:
-        raise IncompleteError(f"a document holds more than {_VALUES} values")
+    hold(outside.count(b",") + outside.count(b"[") + outside.count(b"{"))
 
 
 def _utf8(data: bytes) -> bytes:
@@ -174,7 +165,7 @@ def _survives(number: bytes) -> bool:
     return len(digits) <= _DIGITS_OF_A_DOUBLE and (not exponent or abs(int(exponent[:8])) < 280)  # noqa: PLR2004 - far within a double's range
 
 
-def _exactly(raw: bytes, terms: Terms) -> object:
+def exactly(raw: bytes, terms: Terms) -> object:
     """The value by the exact parser: decimals as written, every member, and NaN and Infinity, which are no JSON but are sent."""
     try:
         text = raw.decode("utf-8")
@@ -217,15 +208,3 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_NOT_A_NUMBER.__getitem__, object_pairs_hook=_members)
-
-
-def _unfolder(terms: Terms) -> Callable[[str], object]:
-    def unfold(text: str) -> object:
-        if text[:1] not in "{[" or len(text) < 2:  # noqa: PLR2004 - the shortest document
-            return ABSENT
-        try:
-            return _exactly(text.encode("utf-8"), terms)
-        except (UnreadableError, UnicodeEncodeError):
-            return ABSENT
-
-    return unfold

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, Final, Literal
 
 import orjson
+
+from pytest_shadowdiff.trees.budget import Budget
 
 
 class Absent:
@@ -31,6 +34,7 @@ class Enormous(str):
 
 
 ABSENT: Final = Absent()
+_NAN = float("nan")
 
 Type = Literal["null", "boolean", "number", "string", "array", "object", "repeated", "other"]
 
@@ -140,3 +144,31 @@ def counted(value: object, most: int) -> int:
         else:
             count += 1
     return count
+
+
+def named(value: object, budget: Budget) -> object:
+    """A value as binary formats read it, made into a tree of the walk's types: names are texts, sequences lists.
+
+    Raises:
+        IncompleteError: it is nested deeper than `max_depth`, as what refers to itself is without end.
+    """
+    made: list[Any] = [None]
+    rest: list[tuple[Any, Any, Any, int]] = [(value, made, 0, 0)]
+    while rest:
+        source, target, key, depth = rest.pop()
+        budget.spend()
+        if isinstance(source, Mapping):
+            budget.descend(depth)
+            inner: Any = {}
+            rest.extend(
+                (member, inner, name if isinstance(name, str) else repr(name), depth + 1) for name, member in reversed(list(source.items()))
+            )
+        elif isinstance(source, (list, tuple, set, frozenset)):
+            budget.descend(depth)
+            elements = sorted(source, key=repr) if isinstance(source, (set, frozenset)) else source
+            inner = [None] * len(elements)
+            rest.extend((element, inner, n, depth + 1) for n, element in enumerate(elements))
+        else:
+            inner = _NAN if isinstance(source, float) and isnan(source) else source
+        target[key] = inner
+    return made[0]

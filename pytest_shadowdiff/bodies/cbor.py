@@ -1,0 +1,31 @@
+"""CBOR (RFC 8949), where the library is installed (`pytest-shadowdiff[binary]`); without it, bytes."""
+
+from __future__ import annotations
+
+from pytest_shadowdiff.bodies import Content, Terms, UnreadableError, compare_values, hold
+from pytest_shadowdiff.trees.budget import too_deep
+from pytest_shadowdiff.trees.found import Found
+from pytest_shadowdiff.trees.values import named
+
+_CONTAINERS = bytes(range(0x80, 0xDC))  # and tags: what takes far more room in memory than here
+
+
+def read(content: Content, terms: Terms) -> object:
+    """The value, its maps' keys as text."""
+    try:
+        import cbor2
+    except ImportError:
+        raise UnreadableError("the library for CBOR is not installed (pytest-shadowdiff[binary])") from None
+    hold(len(content.data) - len(content.data.translate(None, _CONTAINERS)))
+    try:
+        value = cbor2.loads(content.data)
+    except RecursionError:
+        raise too_deep(terms.budget.limits) from None
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, MemoryError, EOFError) as error:
+        raise UnreadableError(f"no CBOR: {error}") from None
+    return named(value, terms.budget)
+
+
+def compare(primary: object, candidate: object, terms: Terms) -> list[Found]:
+    """Where two values differ."""
+    return compare_values(primary, candidate, terms)

@@ -1,0 +1,81 @@
+"""Multipart bodies (RFC 2046, RFC 7578): their parts by name, or in order where they have none; the boundary means nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+
+import orjson
+
+from pytest_shadowdiff.bodies import Content, Terms, UnreadableError, compare_values
+from pytest_shadowdiff.trees.found import Found
+
+_MOST_PARTS = 10_000
+_LONGEST_BOUNDARY = 70
+_PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
+_TOLD = ("content-type", "content-range", "content-disposition")
+
+
+def read(content: Content, terms: Terms) -> object:
+    """An object of the parts' names, or a list of parts without names."""
+    boundary = content.parameters.get("boundary", "")
+    if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
+        raise UnreadableError("no multipart: its Content-Type has no boundary")
+    try:
+        mark = b"\r\n--" + boundary.encode("latin-1")
+    except UnicodeEncodeError:
+        raise UnreadableError("no multipart: its boundary is no text of a header") from None
+    pieces = (b"\r\n" + content.data).split(mark, _MOST_PARTS + 1)
+    if len(pieces) < 2 or len(pieces) > _MOST_PARTS or not pieces[-1].startswith(b"--"):  # noqa: PLR2004 - what stands before, and the end
+        raise UnreadableError("no multipart: its parts do not end")
+    parts = [_part(piece, terms) for piece in pieces[1:-1]]
+    names = [name for name, _ in parts]
+    if all(names) and len(set(names)) == len(names):
+        return dict(parts)
+    return [value if not name else {"name": name, **value} for name, value in parts]
+
+
+def _part(piece: bytes, terms: Terms) -> tuple[str, dict[str, object]]:
+    head, separator, body = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    if piece.lstrip(b" \t").startswith(b"\r\n\r\n"):
+        head, body, separator = b"", piece.lstrip(b" \t")[4:], b"\r\n\r\n"
+    if not separator:
+        raise UnreadableError("no multipart: a part has no end of its headers")
+    terms.budget.spend(1 + len(head) // 20)
+    headers = _headers(head)
+    disposition = dict(_parameters(headers.get("content-disposition", "")))
+    told: dict[str, object] = {}
+    if "filename" in disposition:
+        told["filename"] = disposition["filename"]
+    told |= {name: headers[name] for name in _TOLD[:2] if name in headers}
+    return disposition.get("name", ""), {**told, "content": _value(body, headers.get("content-type", ""))}
+
+
+def _headers(head: bytes) -> Mapping[str, str]:
+    lines = re.sub(r"\r\n[ \t]+", " ", head.decode("latin-1")).split("\r\n")
+    return {name.strip().lower(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def _parameters(value: str) -> list[tuple[str, str]]:
+    return [(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else plain) for name, quoted, plain in _PARAMETER.findall(value)]
+
+
+def _value(body: bytes, media_type: str) -> object:
+    """A part's content: JSON where it says so, text where it decodes, else size and digest."""
+    if "json" in media_type:
+        try:
+            document: object = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            return document
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"bytes": len(body), "sha256": sha256(body).hexdigest()}
+
+
+def compare(primary: object, candidate: object, terms: Terms) -> list[Found]:
+    """Where the parts differ."""
+    return compare_values(primary, candidate, terms)

@@ -1,0 +1,132 @@
+"""lxml's trees -> trees of elements, with what rules say of their nodes. Names are local: prefixes mean nothing by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pytest_shadowdiff.errors import IncompleteError
+from pytest_shadowdiff.rules import Decision, Selection
+from pytest_shadowdiff.trees.budget import Budget
+from pytest_shadowdiff.trees.elements import CHILDREN, NAME, Element, Markup
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+Text = Callable[[str, "_Element"], str]
+
+
+def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text, attribute_of: Callable[[str, str], str]) -> Markup:
+    """The tree of elements below a root.
+
+    Args:
+        text_of: a text as it counts, within the element that holds it; empty where it means nothing.
+        attribute_of: an attribute's value as it counts.
+    """
+    top: Element = {}
+    elements: dict[_Element, Element] = {}
+    rest: list[tuple[Any, Element, int]] = [(root, top, 1)]
+    keep = bool(selection.elements())
+    while rest:
+        node, element, depth = rest.pop()
+        budget.spend()
+        budget.descend(depth)
+        if keep:
+            elements[node] = element
+        element[NAME] = local(node.tag)
+        namespace, parent = _namespace(node), node.getparent()
+        if namespace != (_namespace(parent) if parent is not None else ""):
+            element["@xmlns"] = namespace
+        for name, value in node.attrib.items():
+            element[f"@{_attribute(name)}"] = attribute_of(name, value)
+        children = _children(node, rest, depth, text_of)
+        if children:
+            element[CHILDREN] = children
+    return Markup(top, _said(root, elements, selection, budget) if keep else {})
+
+
+def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, text_of: Text) -> list[Any]:
+    children: list[Any] = []
+    pending = node.text or ""
+    for child in node:
+        if not isinstance(child.tag, str):  # a comment, a processing instruction, an entity that was not expanded
+            pending += (child.text or "" if _is_entity(child) else "") + (child.tail or "")
+            continue
+        _add(children, text_of(pending, node))
+        below: Element = {}
+        children.append(below)
+        rest.append((child, below, depth + 1))
+        pending = child.tail or ""
+    _add(children, text_of(pending, node))
+    return children
+
+
+def _add(children: list[Any], text: str) -> None:
+    if text:
+        children.append(text)
+
+
+def _is_entity(node: _Element) -> bool:
+    from lxml import etree
+
+    return node.tag is etree.Entity
+
+
+def local(tag: str | bytes) -> str:
+    """A name without its namespace."""
+    return str(tag).rpartition("}")[2]
+
+
+def _namespace(node: _Element) -> str:
+    """The namespace of an element's name; where it is its parent's, there is no need to tell it again."""
+    return str(node.tag).rpartition("}")[0].lstrip("{")
+
+
+def _attribute(name: str) -> str:
+    """A namespace makes another attribute of a name."""
+    if name.startswith("{http://www.w3.org/XML/1998/namespace}"):
+        return f"xml:{local(name)}"
+    return local(name)
+
+
+def collapsed(text: str) -> str:
+    """Runs of blanks as one, none at the ends."""
+    return _BLANKS.sub(" ", text).strip(" ")
+
+
+def _said(root: _Element, elements: dict[_Element, Element], selection: Selection, budget: Budget) -> dict[tuple[int, str], Decision]:
+    """What each XPath of the rules finds, the first rule that names a node deciding."""
+    from lxml import etree
+
+    for node in root.iter():
+        if "}" in str(node.tag):
+            node.tag = local(node.tag)  # so that a rule needs no namespaces, as the paths that are shown have none
+    said: dict[tuple[int, str], Decision] = {}
+    for decision, path in selection.elements():
+        try:
+            results: Any = root.getroottree().xpath(path)
+        except etree.XPathError as error:
+            raise IncompleteError(f"the rule's path {path!r} cannot be followed here: {error}") from None
+        budget.look()
+        found: list[Any] = results if isinstance(results, list) else []
+        for key in _keys(found, elements):
+            if key not in said or decision.rank < said[key].rank:
+                said[key] = decision
+    return said
+
+
+def _keys(results: Iterable[Any], elements: dict[_Element, Element]) -> Iterable[tuple[int, str]]:
+    for result in results:
+        owner = result.getparent() if hasattr(result, "is_attribute") else result
+        if getattr(result, "is_tail", False):
+            owner = owner.getparent()
+        if owner not in elements:  # a number, or the text of what is left out
+            continue
+        what = NAME
+        if getattr(result, "is_attribute", False):
+            what = f"@{_attribute(result.attrname)}"
+        elif hasattr(result, "is_attribute"):
+            what = CHILDREN
+        yield id(elements[owner]), what

@@ -1,0 +1,210 @@
+"""Each kind of body: what means the same, what does not and where, and what is broken."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+
+import cbor2
+import msgpack  # type: ignore[import-untyped]
+import pytest
+
+from pytest_shadowdiff import Response, Rule, compare
+
+XML = "application/xml"
+HTML = "text/html; charset=utf-8"
+CSV = "text/csv"
+FORM = "application/x-www-form-urlencoded"
+EVENTS = "text/event-stream"
+NDJSON = "application/x-ndjson"
+PARTS = "multipart/mixed; boundary=b"
+
+
+def answer(kind: str, body: str | bytes) -> Response:
+    return Response(200, (("Content-Type", kind),), body.encode() if isinstance(body, str) else body)
+
+
+def found(kind: str, one: str | bytes, other: str | bytes, *rules: Rule) -> list[tuple[str, str]]:
+    return [(d.path, d.kind) for d in compare(answer(kind, one), answer(kind, other), rules)]
+
+
+def parts(boundary: str, *bodies: tuple[str, str]) -> str:
+    return "".join(f"--{boundary}\r\n{head}\r\n\r\n{body}\r\n" for head, body in bodies) + f"--{boundary}--\r\n"
+
+
+NAME = 'Content-Disposition: form-data; name="a"'
+
+
+@pytest.mark.parametrize(
+    "kind,one,other",
+    [
+        (XML, '<a x="1" y="2"><b/></a>', "<a y='2' x='1'>\n  <b></b>\n</a>"),
+        (XML, '<p:a xmlns:p="u"><p:b/></p:a>', '<a xmlns="u"><b/></a>'),
+        (XML, "<a><!-- x --><b>t</b></a>", "<?xml version='1.0'?><a><b>t</b></a>"),
+        (XML, "<a>&lt;é</a>", "<?xml version='1.0' encoding='ISO-8859-1'?><a>&#60;é</a>".encode("latin-1")),
+        (HTML, "<p class='a  b'>some   text</p>", '<html><body><p class="b a">some text</p>\n</body></html>'),
+        (HTML, "<!-- 1 --><ul><li>1<li>2</ul>", "<ul><li>1</li>\n<li>2</li></ul>"),
+        (CSV, "a,b\n1,2\n", 'a,b\r\n"1","2"\r\n'),
+        (FORM, "a=1&b=x+y", "b=x%20y&a=1"),
+        (EVENTS, ": ping\n\ndata: a\ndata: b\n\n", "data:a\r\ndata:b\r\n\r\n"),
+        (EVENTS, 'data: {"a":1,"b":2}\n\n', 'data: {"b":2,"a":1}\n\n'),
+        (NDJSON, '{"a":1,"b":2}\n{"c":3}\n', '{"b":2,"a":1}\n\n{"c":3}'),
+        ("application/json-seq", '\x1e{"a":1}\n\x1e2\n', '\x1e{"a": 1}\n\x1e2\n'),
+        ("text/plain", "a\r\nb", "a\nb"),
+        ("text/plain; charset=utf-8", "é", b"\xef\xbb\xbf\xc3\xa9"),
+        ("application/octet-stream", "", " "),
+    ],
+)
+def test_the_same(kind: str, one: str | bytes, other: str | bytes) -> None:
+    assert found(kind, one, other) == []
+    assert found(kind, other, one) == []
+
+
+@pytest.mark.parametrize(
+    "kind,one,other,path,what",
+    [
+        (XML, "<a><b>1</b></a>", "<a><b>2</b></a>", "/a/b/text()", "value_changed"),
+        (XML, "<a><b>1</b><b>2</b></a>", "<a><b>1</b><b>3</b></a>", "/a/b[2]/text()", "value_changed"),
+        (XML, '<a x="1"/>', '<a x="2"/>', "/a/@x", "value_changed"),
+        (XML, '<a x="1"/>', "<a/>", "/a/@x", "missing"),
+        (XML, "<a><b/><c/></a>", "<a><b/></a>", "/a/c", "missing"),
+        (XML, "<a><b/></a>", "<a><b/><c/></a>", "/a/c", "added"),
+        (XML, "<a><b/><c/></a>", "<a><c/><b/></a>", "/a", "reordered"),
+        (XML, '<a xmlns="u"/>', '<a xmlns="v"/>', "/a/@xmlns", "value_changed"),
+        (XML, "<a/>", "<b/>", "/a", "type_changed"),
+        (XML, "<a> x</a>", "<a>x</a>", "/a/text()", "value_changed"),
+        (HTML, "<p>a</p><p>b</p>", "<p>a</p><p>c</p>", "/html/body/p[2]/text()", "value_changed"),
+        (HTML, "<a href='/x'>y</a>", "<a href='/z'>y</a>", "/html/body/a/@href", "value_changed"),
+        (HTML, "<input type=hidden value=1>", "<input type=hidden value=2>", "/html/body/input/@value", "value_changed"),
+        (HTML, "<pre>a  b</pre>", "<pre>a b</pre>", "/html/body/pre/text()", "value_changed"),
+        (CSV, "a,b\n1,2\n3,4\n", "a,b\n1,2\n3,5\n", "$[1].b", "value_changed"),
+        (CSV, "a,b\n1,2\n3,4\n", "a,b\n3,4\n", "$[0]", "missing"),
+        (CSV, "a,b\n1,2\n", "b,a\n2,1\n", "$", "reordered"),
+        (CSV, "a,b\n1,2\n", "a\n1\n", "$[*].b", "missing"),
+        (CSV, "1,2\n3,4\n", "1,2\n3,5\n", "$[1][1]", "value_changed"),
+        (FORM, "a=1&a=2", "a=2&a=1", "$.a", "reordered"),
+        (FORM, "a=1", "a=", "$.a", "value_changed"),
+        (EVENTS, "data: a\n\n", "event: x\ndata: a\n\n", "$[0].event", "added"),
+        (EVENTS, 'data: {"a":1}\n\n', 'data: {"a":2}\n\n', "$[0].data.a", "value_changed"),
+        (EVENTS, "data: a\n\n", "data: a\n", "$[0].unfinished", "added"),
+        (NDJSON, "1\n2\n3\n", "1\n3\n", "$[1]", "missing"),
+        ("text/plain", "a\nb\nc", "a\nx\nc", "body:2", "body_changed"),
+        ("text/plain", "a", "b", "body", "body_changed"),
+        ("application/octet-stream", b"\0\1\2", b"\0\1\3", "body", "body_changed"),
+        ("image/jpeg", b"\xff\xd8\xff\0a", b"\xff\xd8\xff\0b", "body", "body_changed"),
+    ],
+)
+def test_a_difference_has_its_place(kind: str, one: str | bytes, other: str | bytes, path: str, what: str) -> None:
+    assert found(kind, one, other) == [(path, what)]
+
+
+def test_multipart_by_names_whatever_the_boundary() -> None:
+    def form(boundary: str, *bodies: tuple[str, str]) -> Response:
+        return answer(f'multipart/form-data; boundary="{boundary}"', parts(boundary, *bodies))
+
+    b = 'Content-Disposition: form-data; name="b"; filename="f.json"\r\nContent-Type: application/json'
+    one = form("xx", (NAME, "1"), (b, '{"c":[1,2]}'))
+    assert compare(one, form("yyy", (b, '{"c":[1, 2]}'), (NAME, "1"))) == []
+    assert [d.path for d in compare(one, form("yyy", (b, '{"c":[1,3]}'), (NAME, "1")))] == ["$.b.content.c[1]"]
+    assert [(d.path, d.kind) for d in compare(one, form("xx", (NAME, "1")))] == [("$.b", "missing")]
+    assert found("multipart/mixed; boundary=q", parts("q", ("", "1"), ("", "2")), parts("q", ("", "1"), ("", "3"))) == [
+        ("$[1].content", "value_changed")
+    ]
+
+
+def test_binary_documents() -> None:
+    document = {"a": 1, "b": [True, None, 2.5, b"\0"], "c": "x"}
+    other = {"a": 1, "b": [True, None, 3.5, b"\0"], "c": "x"}
+    for kind, code in (("application/msgpack", msgpack.packb), ("application/cbor", cbor2.dumps)):
+        assert found(kind, code(document), code({name: document[name] for name in "cba"})) == []
+        assert found(kind, code(document), code(other)) == [("$.b[2]", "value_changed")]
+        assert found(kind, code({"a": 1}), code({"a": True})) == [("$.a", "type_changed")]
+        assert found(kind, code({1: 1}), code({1: 2})) == [("$['1']", "value_changed")]
+        assert found(kind, code(document), code(document)[:-1]) == [("body", "body_changed")]
+
+
+def test_archives_by_what_they_hold() -> None:
+    def packed(year: int, **members: str) -> bytes:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, text in members.items():
+                archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
+        return file.getvalue()
+
+    assert found("application/zip", packed(2030, a="1", b="2"), packed(2031, b="2", a="1")) == []
+    assert found("application/zip", packed(2030, a="1", b="2"), packed(2030, a="1", b="3")) == [("$.b.crc32", "value_changed")]
+    assert found("application/gzip", gzip.compress(b"x", mtime=1), gzip.compress(b"x", mtime=2)) == []
+    assert found("application/gzip", gzip.compress(b"x"), gzip.compress(b"y")) == [("$.content.sha256", "value_changed")]
+
+
+def png(pixels: bytes, *, level: int = 9, made: bytes = b"") -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 2, len(pixels) // 3, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"tEXt", made)
+        + chunk(b"IDAT", zlib.compress(pixels, level))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_images_by_what_they_show() -> None:
+    pixels = bytes([0, 1, 2, 0, 3, 4])
+    assert found("image/png", png(pixels, made=b"a"), png(pixels, level=0, made=b"b")) == []
+    assert found("image/png", png(pixels), png(bytes([0, 1, 2, 0, 3, 5]))) == [("$.pixels", "value_changed")]
+    assert ("$.height", "value_changed") in found("image/png", png(pixels), png(pixels + bytes([0, 1, 1])))
+
+
+def test_a_kind_is_what_the_bytes_say_where_the_type_says_nothing() -> None:
+    assert found("text/plain", '{"a":1,"b":2}', '{"b":2,"a":1}') != []
+    assert found("application/octet-stream", '{"a":1,"b":2}', '{"b":2,"a":1}') == []
+    assert compare(Response(200, (), b'{"a":1}'), Response(200, (), b'{"a": 1}')) == []
+
+
+def test_another_kind_is_a_difference() -> None:
+    page = answer("text/html", "<html><body>error</body></html>")
+    assert [(d.path, d.kind) for d in compare(answer("application/json", "{}"), page)] == [
+        ("header:content-type", "header_changed"),
+        ("body", "body_changed"),
+    ]
+    assert [d.path for d in compare(answer("application/json", "{}"), answer("application/json", "<html>error</html>"))] == ["body"]
+    assert [d.path for d in compare(answer("application/json", "{}"), answer("application/json", ""))] == ["body"]
+
+
+@pytest.mark.parametrize(
+    "kind,whole,broken,why",
+    [
+        (XML, "<a/>", "<a>", "no XML"),
+        (XML, "<a/>", "<a></b>", "line 1, column"),
+        (NDJSON, "1\n2", "1\n{2", "document 2, line 1, column 2"),
+        (CSV, "a,b\n1,2", 'a,b\n"1,2', "no CSV"),
+        (PARTS, parts("b", ("", "1")), "--b\r\n\r\n1", "no multipart"),
+        ("image/png", png(b"\0\1\2"), png(b"\0\1\2")[:-20], "no PNG"),
+    ],
+)
+def test_what_is_broken_says_so(kind: str, whole: str | bytes, broken: str | bytes, why: str) -> None:
+    (one,) = compare(answer(kind, whole), answer(kind, broken))
+    assert (one.path, one.kind) == ("body", "body_changed")
+    assert why in str(one.candidate)
+
+
+def test_rules_by_xpath() -> None:
+    one = '<a xmlns="u"><b id="1" at="7">x</b><c>1.00</c><d><e/><f/></d></a>'
+    other = '<a xmlns="u"><b id="1" at="8">y</b><c>1.01</c><d><f/><e/></d></a>'
+    assert [path for path, _ in found(XML, one, other)] == ["/a/b/@at", "/a/b/text()", "/a/c/text()", "/a/d"]
+    assert [path for path, _ in found(XML, one, other, Rule(ignore=("//@at",)))] == ["/a/b/text()", "/a/c/text()", "/a/d"]
+    assert [path for path, _ in found(XML, one, other, Rule(ignore=("/a/b",)))] == ["/a/c/text()", "/a/d"]
+    tolerant = Rule(ignore=("/a/b/text()", "//@at"), tolerance=({"path": "/a/c/text()", "absolute": 0.02},), unordered=("/a/d",))
+    assert found(XML, one, other, tolerant) == []
+    assert [path for path, _ in found(XML, one, other, Rule(tolerance=({"path": "/a/c/text()", "absolute": 0.001},)))][2] == "/a/c/text()"
+
+
+def test_rules_for_text_name_all_of_it_or_a_line() -> None:
+    assert found("text/plain", "a\nb\nc\nd", "a\nx\nc\ny", Rule(ignore=("body:2",))) == [("body:4", "body_changed")]
+    assert found("text/plain", "a\nb\nc\nd", "a\nx\nc\ny", Rule(ignore=("body",))) == []
