@@ -33,7 +33,7 @@ class _Group:
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: those of a run."""
-    from pytest_shadowdiff import options
+    from pytest_shadowdiff.plugin import options
 
     options.add(cast("pytest.OptionGroup", _Group(parser)))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_shadowdiff import hookspecs
-from pytest_shadowdiff.fixtures import async_shadow, shadow, shadow_url
+from pytest_shadowdiff.plugin import hookspecs
+from pytest_shadowdiff.plugin.fixtures import async_shadow, shadow, shadow_url
 
 if TYPE_CHECKING:
     import pytest
@@ -26,7 +26,7 @@ CHECKED_EARLY = ("target", "primary", "config", "route")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options."""
-    from pytest_shadowdiff import options
+    from pytest_shadowdiff.plugin import options
 
     options.add(parser.getgroup("shadowdiff", "two versions of a service, compared by mirrored traffic (pytest-shadowdiff)"))
 
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check options and configuration before any test runs."""
     config.addinivalue_line("markers", MARKER)
     if _concerned(config):
-        from pytest_shadowdiff.phases import session_of
+        from pytest_shadowdiff.plugin.phases import session_of
 
         session_of(config)
 

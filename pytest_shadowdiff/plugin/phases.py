@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_shadowdiff import ending, marks, workers
 from pytest_shadowdiff.errors import SettingsError
-from pytest_shadowdiff.session import STATE, Session, State
+from pytest_shadowdiff.plugin import ending, marks, workers
+from pytest_shadowdiff.plugin.session import STATE, Session, State
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
-from pytest_shadowdiff.marks import mark_of
 from pytest_shadowdiff.model import Pair, Verdict
-from pytest_shadowdiff.outcome import DifferenceFailedError, NoVerdictError
-from pytest_shadowdiff.workers import Gathered, marks_of
+from pytest_shadowdiff.plugin.marks import mark_of
+from pytest_shadowdiff.plugin.outcome import DifferenceFailedError, NoVerdictError
+from pytest_shadowdiff.plugin.parts import Gathered
+from pytest_shadowdiff.plugin.workers import marks_of
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.acceptances import Acceptance
-    from pytest_shadowdiff.ending import Result
+    from pytest_shadowdiff.plugin.parts import Result
     from pytest_shadowdiff.redact import Redactor
     from pytest_shadowdiff.run import Entry, Hooks, Run
     from pytest_shadowdiff.settings import Settings

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_shadowdiff import workers
 from pytest_shadowdiff.errors import ShadowError
-from pytest_shadowdiff.workers import Part
+from pytest_shadowdiff.plugin import workers
+from pytest_shadowdiff.plugin.parts import Part, Result, add_up
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.acceptances import Acceptance
-    from pytest_shadowdiff.accepting import Key
-    from pytest_shadowdiff.redact import Redactor
+    from pytest_shadowdiff.plugin.session import Session
     from pytest_shadowdiff.report.outline import RunRecord
-    from pytest_shadowdiff.report.summary import Summary
-    from pytest_shadowdiff.session import Session
     from pytest_shadowdiff.settings import Target
 
 NOTHING_SEEN = "no request was mirrored and compared, although {tests} asked for it: nothing is known of the candidate"
@@ -56,44 +52,6 @@ def finish(session: Session, pytest_session: pytest.Session) -> None:
     session.result = add_up([part, *session.gathered.parts], session.redactor)
     session.notes = list(_notes(session, pytest_session))
     session.written = list(_write(session))
-
-
-class Result:
-    """What all processes of a run have to say together.
-
-    Attributes:
-        asked: how many tests asked for the mirror.
-        records: files of records, a pair a line.
-        lines: what the mirrors say of themselves, each line once.
-        accepted: differences to be recorded.
-        used: keys of the acceptances that let something through.
-    """
-
-    def __init__(self, summary: Summary) -> None:
-        self.asked = 0
-        self.summary = summary
-        self.records: list[Path] = []
-        self.lines: list[str] = []
-        self.accepted: list[Acceptance] = []
-        self.used: set[Key] = set()
-
-
-def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
-    """The parts of all processes as one."""
-    from pytest_shadowdiff.acceptances import Acceptance
-    from pytest_shadowdiff.report.summary import Summary
-
-    result = Result(Summary(redactor))
-    for part in parts:
-        result.asked += part.asked
-        result.records += [Path(file) for file in part.records]
-        result.lines += [line for line in part.lines if line not in result.lines]
-        for endpoint, path, kind, values in part.accepted:
-            result.accepted.append(Acceptance(endpoint, path, kind, tuple((primary, candidate) for primary, candidate in values)))
-        result.used |= {(endpoint, path, kind) for endpoint, path, kind in part.used}
-        if part.summary is not None:
-            result.summary.merge(Summary.from_dict(part.summary))
-    return result
 
 
 def _part(session: Session) -> Part:

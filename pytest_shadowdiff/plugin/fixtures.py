@@ -9,13 +9,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_shadowdiff.clients import AsyncShadowClient, ShadowClient
+    from pytest_shadowdiff.plugin.clients import AsyncShadowClient, ShadowClient
 
 
 @pytest.fixture
 def shadow_url(request: pytest.FixtureRequest) -> str:
     """The base URL of this test's own entry into the mirror, for any client at all."""
-    from pytest_shadowdiff.phases import session_of
+    from pytest_shadowdiff.plugin.phases import session_of
 
     return session_of(request.config).entry(request.node).url
 
@@ -23,8 +23,8 @@ def shadow_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def shadow(request: pytest.FixtureRequest, shadow_url: str) -> Iterator[ShadowClient]:
     """An httpx.Client on the mirror: the primary answers, the candidate gets a copy and has to mean the same."""
-    from pytest_shadowdiff.clients import ShadowClient
-    from pytest_shadowdiff.phases import session_of
+    from pytest_shadowdiff.plugin.clients import ShadowClient
+    from pytest_shadowdiff.plugin.phases import session_of
 
     session = session_of(request.config)
     with ShadowClient(shadow_url, session.entry(request.node), lambda: session.check(request.node)) as client:
@@ -34,8 +34,8 @@ def shadow(request: pytest.FixtureRequest, shadow_url: str) -> Iterator[ShadowCl
 @pytest.fixture
 def async_shadow(request: pytest.FixtureRequest, shadow_url: str) -> AsyncShadowClient:
     """An httpx.AsyncClient on the mirror: the primary answers, the candidate gets a copy and has to mean the same."""
-    from pytest_shadowdiff.clients import AsyncShadowClient
-    from pytest_shadowdiff.phases import session_of
+    from pytest_shadowdiff.plugin.clients import AsyncShadowClient
+    from pytest_shadowdiff.plugin.phases import session_of
 
     session = session_of(request.config)
     return AsyncShadowClient(shadow_url, session.entry(request.node), lambda: session.check(request.node))

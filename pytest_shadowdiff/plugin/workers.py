@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
+from pytest_shadowdiff.plugin.parts import Gathered, Part
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 KEY = "shadowdiff"
 MARKS = "shadowdiff-marks"
@@ -22,45 +24,6 @@ class Node(Protocol):
 
     workerinput: dict[str, Any]
     gateway: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one process has to say at its end.
-
-    Attributes:
-        asked: how many tests asked for the mirror.
-        summary: its summary, as plain data.
-        records: files of a report's records, a pair a line.
-        lines: what its mirror says of itself.
-        accepted: differences to be recorded: endpoint, path, kind, and the values of both sides.
-        used: keys of the acceptances that let something through.
-    """
-
-    asked: int = 0
-    summary: Mapping[str, Any] | None = None
-    records: Sequence[str] = ()
-    lines: Sequence[str] = ()
-    accepted: Sequence[tuple[str, str, str, Sequence[Sequence[str]]]] = ()
-    used: Sequence[Sequence[str]] = ()
-
-    def to_plain(self) -> dict[str, Any]:
-        """As it travels between processes."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What the controller has heard of its workers.
-
-    Attributes:
-        order: the node ids of the tests in the order of their collection.
-        silent: workers that ended without a word.
-    """
-
-    parts: list[Part] = field(default_factory=list)
-    order: list[str] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)
 
 
 def is_worker(config: pytest.Config) -> bool:
