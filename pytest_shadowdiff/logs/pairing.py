@@ -34,10 +34,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A line, and when it was read."""
+    """A line, and when it was read; `source` says at which of a version's places, where it has several."""
 
     line: Line
     at: float
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

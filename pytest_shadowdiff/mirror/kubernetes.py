@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_shadowdiff.cluster import hold, objects, pods, workloads
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.backends import MirrorPlan
     from pytest_shadowdiff.cluster.connecting import Connection
     from pytest_shadowdiff.cluster.forwarding import Forwarder
+    from pytest_shadowdiff.cluster.pod_logs import PodLogs
     from pytest_shadowdiff.cluster.workloads import Workload
     from pytest_shadowdiff.settings import Service, Target
 
@@ -52,6 +54,8 @@ class KubernetesMirror:
         self._entry: tuple[str, int] | None = None
         self._admin: tuple[str, int] | None = None
         self._dropped: Mapping[str, int] = {}
+        self._logs: dict[Role, PodLogs] = {}
+        self._folders: dict[Role, Path] = {}
         self._notes: list[str] = []
 
     def start(self) -> Routing:
@@ -97,6 +101,8 @@ class KubernetesMirror:
                 )
                 raise SetupError(message)
         require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
+        if mirrored and self._plan.settings.tap == "logs":
+            require(connection, self._service.namespace, rights(PODS, "get", part="log"), "role-logs.yaml")
         self.find(connection)
 
     def _check_ports(self, forwarder: Forwarder) -> None:
@@ -155,6 +161,8 @@ class KubernetesMirror:
         pods.until_running(connection, pod, service.start_seconds)
         self._entry = forwarder.open(Way(service.namespace, lambda: pod.name, ENTRY))
         self._admin = forwarder.open(Way(service.namespace, lambda: pod.name, ADMIN))
+        if plan.settings.tap == "logs":
+            self._follow_logs(connection)
         sides = list(self._targets())
         until_copied(self._admin, self._entry, sides, plan.run_id)
         return Routing(
@@ -166,6 +174,15 @@ class KubernetesMirror:
             marked=True,
             records=frozenset(),
         )
+
+    def _follow_logs(self, connection: Connection) -> None:
+        from pytest_shadowdiff.cluster.pod_logs import PodLogs
+
+        for role, found in self._workloads.items():
+            folder = self._plan.directory / f"pods-{role}"
+            self._logs[role] = PodLogs(connection, found, folder)
+            self._folders[role] = folder
+            self._logs[role].start()
 
     def objects(self) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
         """What is made, in that order: address, body, and the part that it plays."""
@@ -205,9 +222,8 @@ class KubernetesMirror:
         if self._admin is None:
             return known
         return {
-            role: Point(role, target.name, admin=self._admin, entry=self._entry, listener=role, port=found.port if found else None)
+            role: Point(role, target.name, self._admin, self._entry, listener=role, log=self._folders.get(role))
             for role, target in self._targets().items()
-            for found in [self._workloads.get(role)]
         }
 
     def describe(self) -> Sequence[str]:
@@ -249,6 +265,8 @@ class KubernetesMirror:
             if self._hold is not None:
                 self._notes += [f"left: {line}" for line in self._hold.end()]
         finally:
+            for logs in self._logs.values():
+                logs.stop()
             if self._forwarder is not None:
                 self._forwarder.close()
                 self._forwarder = self._admin = None

@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pytest_shadowdiff.backends import TapPlan
 from pytest_shadowdiff.errors import MirrorError, SettingsError, ShadowError
 from pytest_shadowdiff.logs import formats
+from pytest_shadowdiff.logs.folder import Folder
 from pytest_shadowdiff.logs.formats import Format, Line
 from pytest_shadowdiff.logs.lines import Follower
 from pytest_shadowdiff.logs.pairing import Expected, Found, Pairing, Read
@@ -33,11 +33,16 @@ class _Log:
 
     role: Role
     name: str
-    follower: Follower
+    follower: Follower | Folder
     read: Format
     pairing: Pairing
     declares_id: bool
     requests: dict[str, Request] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The place that the latest line came from, where the version has several."""
+        return self.follower.source if isinstance(self.follower, Folder) else ""
 
     def lines(self) -> Iterator[Line]:
         """The lines of requests that were written since the last call."""
@@ -135,7 +140,7 @@ class LogsTap:
                 self._write(log, found)
             for line in log.lines():
                 moved = True
-                found_now = log.pairing.take(Read(line, time.time()))
+                found_now = log.pairing.take(Read(line, time.time(), log.source))
                 if found_now is not None:
                     self._write(log, found_now)
         return moved
@@ -161,7 +166,7 @@ class LogsTap:
             raise SettingsError(f"{where}: the tap `logs` needs a log, and this version's output is not at hand. Give log_file = '…'.")
         read = self._format(target.log, f"{where}.log")
         declares_id = read.has_id if isinstance(read, Matcher) else isinstance(target.log, Mapping) and "id" in target.log
-        return _Log(role, target.name, Follower(Path(path)), read, Pairing(_prefix(target)), declares_id)
+        return _Log(role, target.name, Folder(path) if path.is_dir() else Follower(path), read, Pairing(_prefix(target)), declares_id)
 
     def _format(self, declared: str | Mapping[str, str] | None, place: str) -> Format:
         if declared is None:
@@ -187,7 +192,8 @@ def _exchange(log: _Log, found: Found) -> Exchange:
     line = read.line
     size = "" if line.size is None else f", {line.size} bytes"
     seconds = line.seconds if line.seconds is not None else max(0.0, read.at - started)
-    seen = f"log of {log.name}, by {found.by}{size}"
+    place = f"{log.name}, {read.source}" if read.source else log.name
+    seen = f"log of {place}, by {found.by}{size}"
     return Exchange(request, Response(line.status, (), b""), started, seconds=seconds, not_seen=NOT_SEEN, tap=seen)
 
 
