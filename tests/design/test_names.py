@@ -9,7 +9,8 @@ from importlib.metadata import entry_points
 import pytest
 
 import pytest_shadowdiff
-from pytest_shadowdiff import Difference, Response, Rule, compare, hookspecs
+from pytest_shadowdiff import Difference, Response, Rule, compare
+from pytest_shadowdiff.plugin import hookspecs
 from pytest_shadowdiff.mirror import MIRRORS
 from pytest_shadowdiff.model import Kind, Verdict
 from pytest_shadowdiff.report import FORMATS
