@@ -24,6 +24,7 @@ BEHIND = 3
 """How many probes one listener may be behind another, in a stream that shows plenty."""
 START_SECONDS = 15.0
 SETTLE_SECONDS = 10.0
+LONGEST_SECONDS = 120.0
 READ_SECONDS = 0.1
 RETRY_SECONDS = 0.05
 
@@ -64,6 +65,9 @@ class Watch:
         self._number = 0
         self._shown: dict[str, int] = dict.fromkeys(place.listeners, 0)
         self._heard = time.monotonic()
+        self._opened = 0
+        self._ever: set[str] = set()
+        self._trouble = ""
         self._beat = 0.0
         self._thread = threading.Thread(target=self._run, name="shadowdiff-tap", daemon=True)
 
@@ -76,7 +80,7 @@ class Watch:
         try:
             self._stream = self._open(START_SECONDS)
             self._thread.start()
-            self._prove(START_SECONDS)
+            self._prove(START_SECONDS, START_SECONDS)
         except MirrorError as error:
             self.stop()
             raise SetupError(str(error)) from None
@@ -90,7 +94,7 @@ class Watch:
         Raises:
             MirrorError: the stream does not show what passes.
         """
-        self._prove(SETTLE_SECONDS)
+        self._prove(SETTLE_SECONDS, LONGEST_SECONDS)
 
     def stop(self) -> None:
         """End it; safe to call twice."""
@@ -100,20 +104,24 @@ class Watch:
         if self._stream is not None:
             self._stream.close()
 
-    def _prove(self, seconds: float) -> None:
-        """Send a probe and wait until every listener has shown it, for as long as the stream still shows anything."""
+    def _prove(self, seconds: float, most: float) -> None:
+        """Send a probe and wait until every listener has shown it: so long, and longer while the stream shows what came before it."""
         if self._place.entry is None:
             return
-        deadline = time.monotonic() + seconds
-        number = self._probe()
+        begun, opened, number = time.monotonic(), -1, 0
         with self._changed:
-            while missing := [name for name, shown in self._shown.items() if shown < number]:
+            while True:
+                if opened != self._opened:  # an earlier probe may have passed while there was no stream
+                    opened, number = self._opened, self._probe()
+                missing = [name for name, shown in self._shown.items() if shown < number]
+                if not missing:
+                    return
                 if self._failed is not None:
                     raise MirrorError(str(self._failed))
-                if time.monotonic() > max(deadline, self._heard + SILENCE_SECONDS):
-                    raise MirrorError(self._blind(missing))
-                if not self._changed.wait(BEAT_SECONDS):
-                    number = min(number, self._probe())  # the first may have passed while the stream was being opened
+                now = time.monotonic()
+                if now - begun > most or now > max(begun + seconds, self._heard + SILENCE_SECONDS):
+                    raise MirrorError(self._blind([name for name in missing if name not in self._ever] or missing))
+                self._changed.wait(BEAT_SECONDS)
 
     def _blind(self, missing: Iterable[str]) -> str:
         admin, entry = self._place.admin, self._place.entry
@@ -121,7 +129,7 @@ class Watch:
         return (
             f"The tap sees nothing before {', '.join(name or 'the version' for name in missing)}: of {self._number} probes that entered at "
             f"{where} with {marks.RUN}: {self._wanted.run_id}, none was shown there by POST /tap at {admin[0]}:{admin[1]} lately. "
-            f"Is another /tap stream open, or is that listener not reached?"
+            f"{self._trouble or 'Is that listener not reached?'}"
         )
 
     def _probe(self) -> int:
@@ -167,6 +175,7 @@ class Watch:
         if trace.probe.isdecimal():
             with self._changed:
                 name = trace.listener if trace.listener in self._shown else next(iter(self._shown))
+                self._ever.add(name)
                 self._shown[name] = max(self._shown[name], int(trace.probe))
                 for number in [number for number in self._sent if number < min(self._shown.values())]:
                     del self._sent[number]
@@ -194,6 +203,7 @@ class Watch:
         until = time.time()
         self._heard = time.monotonic()
         with self._changed:
+            self._opened += 1
             self._sent = {self._number: until}
             self._shown = dict.fromkeys(self._shown, self._number)
         for name, begun in since.items():
@@ -205,7 +215,8 @@ class Watch:
         while True:
             try:
                 return TapStream(self._place.admin, self._wanted)
-            except (MirrorError, SetupError):
+            except (MirrorError, SetupError) as error:
+                self._trouble = str(error)
                 if self._stopping or time.monotonic() > deadline:
                     raise
             time.sleep(RETRY_SECONDS)
