@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from pytest_shadowdiff.codings import DECODERS, BrokenCodingError, applied_to
 from pytest_shadowdiff.model import Exchange, Headers, Pair, Repeat, Request, Response
 from pytest_shadowdiff.redact import Redactor
 
@@ -112,32 +112,29 @@ def _binary(body: bytes, within: int = 4) -> bool:
 
 
 def _decoded(body: bytes, headers: Headers, most: int) -> tuple[bytes, int]:
-    """The first `most` bytes of a body without its content coding, and how many more there are.
+    """The first `most` bytes of a body without its content codings, and how many more there are.
 
     What does not decode is left out as a whole: nobody could say what is secret in it.
     """
-    codings = [coding for name, value in headers if name.lower() == "content-encoding" for coding in _listed(value)]
-    if not body or not codings:
-        return body[:most], max(0, len(body) - most)
-    if len(codings) > 1 or codings[0] not in _INFLATE:
-        return b"", len(body)
-    try:
-        return _inflated(body, _INFLATE[codings[0]], most)
-    except zlib.error:
-        return b"", len(body)
-
-
-def _listed(value: str) -> list[str]:
-    return [coding for each in value.split(",") if (coding := each.strip().lower()) not in {"", "identity"}]
-
-
-_INFLATE = {"gzip": 47, "x-gzip": 47, "deflate": 47}
-
-
-def _inflated(body: bytes, window: int, most: int) -> tuple[bytes, int]:
-    inflate = zlib.decompressobj(window)
-    kept = inflate.decompress(body, most)
     more = 0
-    while inflate.unconsumed_tail and more < _MOST:
-        more += len(inflate.decompress(inflate.unconsumed_tail, 1024 * 1024))
-    return kept, more
+    for coding in reversed(applied_to(headers) if body else []):
+        try:
+            body, more = _one_off(body, coding, most)
+        except (BrokenCodingError, KeyError):
+            return b"", len(body)
+    return body[:most], more + max(0, len(body) - most)
+
+
+def _one_off(body: bytes, coding: str, most: int) -> tuple[bytes, int]:
+    kept, more = bytearray(), 0
+    try:
+        for piece in DECODERS[coding](body):
+            room = max(0, most - len(kept))
+            kept += piece[:room]
+            more += max(0, len(piece) - room)
+            if more > _MOST:
+                break
+    except BrokenCodingError:
+        if not kept:
+            raise
+    return bytes(kept), more

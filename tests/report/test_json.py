@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -77,6 +78,22 @@ def test_bodies() -> None:
     assert _record(gzip.compress(b'{"token": "abc"}'), ("Content-Encoding", "gzip"))["body"] == '{"token": "[redacted]"}'
     broken = _record(b"no gzip, and a secret", ("content-encoding", "gzip"))
     assert (broken["body"], broken["cut"]) == ("", 21)
+
+
+def test_content_codings_are_taken_off() -> None:
+    import brotli  # type: ignore[import-untyped]
+    import zstandard
+
+    plain = b'{"secret": "canary", "n": [1, 2, 3]}'
+    codings = {"br": brotli.compress, "zstd": zstandard.ZstdCompressor().compress, "deflate": zlib.compress, "gzip": gzip.compress}
+    for coding, compress in codings.items():
+        record = _record(compress(plain), ("content-encoding", coding))
+        assert record["body"] == '{"secret": "[redacted]", "n": [1, 2, 3]}'
+    assert "redacted" in str(_record(gzip.compress(brotli.compress(plain)), ("content-encoding", "br, gzip"))["body"])
+    broken_off = gzip.compress(plain * 5000, compresslevel=0)[:70_000]
+    assert str(_record(broken_off, ("content-encoding", "gzip"))["body"]).startswith('{"secret": "[redacted]"')
+    unknown = _record(plain, ("content-encoding", "aes128gcm"))
+    assert (unknown["body"], unknown["cut"]) == ("", len(plain))
 
 
 def test_long_bodies_are_cut_between_characters_and_behind_no_half_secret() -> None:
