@@ -15,6 +15,8 @@ from pytest_shadowdiff.settings import Limits
 ROUNDS = PATIENT - 1
 """How often asking again can be of use, at most; a difference that comes again each time is settled much earlier."""
 _NAMED = 5
+_NOT_AGAIN = 3
+"""Rounds without it after which a difference did not come again."""
 _Found = tuple[str, str]
 """Path and kind of a difference."""
 
@@ -195,7 +197,7 @@ def _first(answers: Sequence[Answer]) -> Iterator[Difference]:
 
 def _acquitted(case: _Case, opinions: Opinions, difference: Difference, evidence: Evidence) -> bool:
     """It did not come again, and was noise in an answer to another request."""
-    if not case.again or opinions.came_again(difference.path):
+    if len(case.again) < _NOT_AGAIN or opinions.came_again(difference.path):
         return False
     return evidence.knows(case.endpoint, difference.path, difference.candidate)
 

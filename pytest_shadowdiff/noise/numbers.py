@@ -15,9 +15,13 @@ FAR = 5.0
 """How many of its own spreads beyond the primary's range a number has to lie to be none of them."""
 NEAR_NOW = 5.0
 """Seconds from the moment of the request within which a time means "now"."""
+UNITS = (1.0, 1e3, 1e6, 1e9)
+"""In a second, of what numbers count since 1970."""
 _YEAR = 366 * 86400.0
 _FEW = 4
 _ROUGH_DIGITS = 3
+_SHIFTED = 12
+"""Answers of each side after which numbers that never met are apart: where there are many of them, chance has many chances."""
 
 
 def weigh(series: Series) -> Opinion:
@@ -25,7 +29,7 @@ def weigh(series: Series) -> Opinion:
     fine = _precision(series)
     if fine is not None:
         return fine
-    for unit in (1.0, 1e3, 1e6, 1e9):
+    for unit in UNITS:
         if all(abs(_number(s) / unit - s.at) < _YEAR * 10 for s in series.primary):
             return moments(series.map(lambda s, unit=unit: _number(s) / unit), step=1.0, what="a time as a number")  # type: ignore[misc]
     if not series.pooled and _steps(series.primary):
@@ -105,7 +109,8 @@ def _jitter(series: Series) -> Opinion:
         return doubt(series, far, f"{text}, and {_show(_number(far[0]))} in the candidate", shape=True)
     usual, others = _by_turn(series.primary), _by_turn(series.candidate)
     if max(usual) < min(others) or min(usual) > max(others):
-        return doubt(series, series.candidate, f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate", shape=True)
+        shifted = f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate"
+        return doubt(series, series.candidate, shifted, shape=True, steady=_SHIFTED)
     return Opinion(noise=True, more=False, text=text)
 
 

@@ -14,6 +14,9 @@ PATIENT = 24
 RARE = 1e-3
 """How improbable it has to be that only the candidate's draws from a set of values showed one of them."""
 
+_HOPELESS = 4
+"""What fewer than one answer in so many shows will not be told from chance by asking on."""
+
 
 class _Absent:
     """There is no value here."""
@@ -116,22 +119,24 @@ def turns(samples: Iterable[Sample]) -> int:
     return len({sample.turn for sample in samples})
 
 
-def doubt(series: Series, novel: Sequence[Sample], text: str, *, shape: bool) -> Opinion:
+def doubt(series: Series, novel: Sequence[Sample], text: str, *, shape: bool, steady: int = STEADY) -> Opinion:
     """The candidate showed values that the primary's do not allow: how often, and how sure can one be of it by now?"""
     asked = min(series.turns)
     every = turns(novel) >= series.turns[1]
     if not every and series.turns[1] > 1:
         text = f"{text}, in {turns(novel)} of {series.turns[1]} answers of the candidate and none of {series.turns[0]} of the primary"
     shown = (series.primary[0].value if series.primary else ABSENT, novel[0].value)
-    return Opinion(noise=False, more=asked < (STEADY if every else PATIENT), text=text, shape=shape, values=shown)
+    return Opinion(noise=False, more=asked < (steady if every else PATIENT), text=text, shape=shape, values=shown)
 
 
 def lean(series: Series, novel: Sequence[Sample], text: str) -> Opinion:
     """As `doubt`, where what the primary always showed may be luck: a difference only if chance does not explain it."""
-    opinion = doubt(series, novel, text, shape=True)
-    if min(series.turns) < STEADY or only_by_chance(series, novel) < RARE:
-        return replace(opinion, more=min(series.turns) < STEADY)
-    return Opinion(noise=True, more=False, text=f"{text}, which may be chance")
+    asked = min(series.turns)
+    hopeful = asked < STEADY or (asked < PATIENT and _HOPELESS * turns(novel) >= asked)
+    opinion = replace(doubt(series, novel, text, shape=True), more=hopeful)
+    if asked >= STEADY and only_by_chance(series, novel) < RARE:
+        return replace(opinion, more=False)
+    return opinion if hopeful else Opinion(noise=True, more=False, text=f"{text}, which may be chance")
 
 
 def only_by_chance(series: Series, novel: Sequence[Sample]) -> float:

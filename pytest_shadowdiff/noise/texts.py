@@ -152,7 +152,7 @@ def _template(series: Series) -> Opinion | None:
     theirs = [tokens(text) for text in _values(series.candidate)]
     off = [s for s, words in zip(series.candidate, theirs, strict=True) if len(words) != count]
     if off:
-        return doubt(series, off, "a text of one form, of another in the candidate", shape=True)
+        return lean(series, off, "a text of one form, of another in the candidate")
     parts = [_part(_column(series, ours, theirs, n)) for n in range(count)]
     varying = [part for part in parts if part is not None]
     return worst(varying, Opinion(noise=True, more=False, text=f"a text around {varying[0].text}" if varying else "a text"))
@@ -227,7 +227,7 @@ def _affixed(series: Series) -> Opinion | None:
         return None
     off = [s for s in series.candidate if not _between(str(s.value), before, after)]
     if off:
-        return doubt(series, off, f"a text between {before!r} and {after!r}, another in the candidate", shape=True)
+        return lean(series, off, f"a text between {before!r} and {after!r}, another in the candidate")
     return _spelled(series.map(lambda s: str(s.value)[len(before) : len(str(s.value)) - len(after)]))
 
 
@@ -258,7 +258,7 @@ def _spelled(series: Series) -> Opinion:
     if before:
         off = [s for s in series.candidate if not str(s.value).startswith(before)]
         if off:
-            return doubt(series, off, f"a text that begins with {before!r}", shape=True)
+            return lean(series, off, f"a text that begins with {before!r}")
         inner = _spelled(series.map(lambda s: str(s.value)[len(before) :]))
         return Opinion(inner.noise, inner.more, f"{inner.text} after {before!r}", inner.shape, inner.values)
     alphabet = shapes.alphabet(texts)
@@ -272,7 +272,7 @@ def _spelled(series: Series) -> Opinion:
         s for s in series.candidate if not alphabet.holds(str(s.value)) or not max(low - spread, 1) <= len(str(s.value)) <= high + spread
     ]
     if off:
-        return doubt(series, off, f"{text}, something else in the candidate", shape=True)
+        return lean(series, off, f"{text}, something else in the candidate")
     if alphabet.name != "letters" and low >= shapes.TOKEN_LENGTH:
         opinion = _narrower(series, text) or stuck(series, text)
         if opinion is not None:

@@ -25,6 +25,7 @@ from pytest_shadowdiff.noise.series import (
 )
 
 _ALIKE = Opinion(noise=True, more=False, text="the same")
+_DAY = 86400.0
 _NEW = 0.3
 """A set is open while more than this share of what was seen in it was seen once."""
 
@@ -67,7 +68,7 @@ def alike(one: object, other: object, at: tuple[float, float]) -> str | None:
             return f"a time, {ours.format}" if near else None
         return _random(one, other)
     if kind(one) == kind(other) == "a number" and isinstance(one, type(other)):
-        for unit in (1.0, 1e3, 1e6, 1e9):
+        for unit in numbers.UNITS:
             if all(abs(float(value) / unit - now) <= numbers.NEAR_NOW for value, now in zip((one, other), at, strict=True)):  # type: ignore[arg-type]
                 return "a time as a number"
     return None
@@ -142,23 +143,32 @@ def _few(series: Series) -> Opinion | None:
     if not novel:
         return texts.stuck(series, "values that vary") or Opinion(noise=True, more=False, text=_set(series))
     once = sum(1 for count in ours.values() if count == 1)
-    if once > _NEW * len(series.primary):
+    many_numbers = len(ours) > STEADY // 2 and all(kind(s.value) == "a number" for s in series.primary)
+    # A clock that ticks slowly repeats itself, and never comes back.
+    if once > _NEW * len(series.primary) or many_numbers or all(map(_is_time, series.primary)):
         return None
-    numeric = all(kind(s.value) == "a number" for s in [*series.primary, *series.candidate])
-    if numeric and len(ours) > STEADY // 2:
-        return None
+    shape = _shape(series)
+    return _stranger(series, novel) if shape.noise else shape
+
+
+def _stranger(series: Series, novel: list[Sample]) -> Opinion:
+    """A value of the right shape that the primary's small set does not seem to have."""
+    text = f"{_set(series)}, another in the candidate"
     if min(series.turns) < PATIENT:
-        return Opinion(noise=False, more=True, text=f"{_set(series)}, another in the candidate", shape=True, values=_shown(series, novel))
+        return Opinion(noise=False, more=True, text=text, shape=True, values=(series.primary[0].value, novel[0].value))
     counts = _counts(novel)
     often = max(counts, key=counts.__getitem__)
     repeated = [s for s in novel if key(s.value) == often]
     if only_by_chance(series, repeated) < RARE:
-        return doubt(series, repeated, f"{_set(series)}, another in the candidate", shape=True)
+        return doubt(series, repeated, text, shape=True)
     return Opinion(noise=True, more=False, text=f"{_set(series)}, of which not all were seen")
 
 
-def _shown(series: Series, novel: list[Sample]) -> tuple[object, object]:
-    return series.primary[0].value, novel[0].value
+def _is_time(sample: Sample) -> bool:
+    value = sample.value
+    if isinstance(value, str):
+        return times.read(value) is not None
+    return kind(value) == "a number" and any(abs(float(value) / unit - sample.at) <= _DAY for unit in numbers.UNITS)  # type: ignore[arg-type]
 
 
 def _counts(samples: Sequence[Sample]) -> dict[object, int]:

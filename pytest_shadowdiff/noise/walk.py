@@ -136,12 +136,14 @@ class Walk:
             return {element.get(key) if isinstance(element, dict) else None: element for element in _list(sample)}
 
         objects = series.map(by_key)
-        found = {name: None for s in [*series.primary, *series.candidate] for name in by_key(s)}
-        for name in found:
+        first = {name: n for s in (*series.candidate[:1], *series.primary[:1]) for n, name in enumerate(by_key(s))}
+        names = {name: None for s in [*series.primary, *series.candidate] for name in by_key(s)}
+        for name in names:
             if self._left < 0:
                 return
             element = objects.map(lambda s, name=name: s.value.get(name, ABSENT))  # type: ignore[misc]
-            self._values(element, place.within(ANY), (*path, ANY))
+            step = first.get(name, ANY)
+            self._values(element, place.within(step), (*path, step))
         place.whole.append(_reordered(series.map(lambda s: list(by_key(s)))))
 
     def _set(self, series: Series, place: Place) -> None:
