@@ -118,3 +118,15 @@ def deploy(connection: Connection, namespace: str, versions: Mapping[str, str], 
 def shop(connection: Connection, namespace: str) -> Deployed:
     """Two versions that answer alike."""
     return deploy(connection, namespace, {"v1": "shop", "v2": "shop"})
+
+
+@pytest.fixture
+def deployed_differently(connection: Connection, namespace: str) -> Deployed:
+    """Two versions, of which the second answers otherwise."""
+    return deploy(connection, namespace, {"v1": "shop", "v2": "other"})
+
+
+@pytest.fixture
+def replicated(connection: Connection, namespace: str) -> Deployed:
+    """Two versions that answer alike, with two pods each."""
+    return deploy(connection, namespace, {"v1": "shop", "v2": "shop"}, replicas=2)

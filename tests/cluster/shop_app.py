@@ -55,6 +55,6 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server(("0.0.0.0", 8080), Shop)  # noqa: S104 (in a container)
+    server = Server(("0.0.0.0", int(os.environ.get("PORT", "8080"))), Shop)  # noqa: S104 (in a container)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()
