@@ -111,7 +111,7 @@ class Session:
                 mark = mark_of(item)
                 state.entry = self._begin().open(item.nodeid, mark.rules, unsafe=mark.allow_unsafe)
             except ShadowError as error:
-                raise NoVerdictError(str(error)) from None
+                raise NoVerdictError(self.redactor.text(str(error))) from None
         return state.entry
 
     def check(self, item: pytest.Item) -> Sequence[Pair]:
