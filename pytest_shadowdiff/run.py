@@ -290,7 +290,8 @@ class Run:
         if self._mirror is not None and not self.lines:
             failures = (failure for one in self._started.values() if (failure := one.failure()))
             dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
-            self.lines = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
+            said = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
+            self.lines = [self.redactor.text(line) for line in said]
         self._ends.close()
         self.verdicts.close()
 
