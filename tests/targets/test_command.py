@@ -270,3 +270,12 @@ def test_its_supervisor_may_die_and_it_still_ends(start: Callable[[Target], Star
     os.kill(int((tmp_path / "supervisor").read_text(encoding="ascii")), signal.SIGKILL)
     assert soon(started.failure)
     assert soon(lambda: not any(map(alive, pids(tmp_path, 1))))
+
+
+def test_ctrl_c_while_it_is_waited_for_leaves_nothing(tmp_path: Path) -> None:
+    never = ("sh", "-c", f"echo $$ > {tmp_path}/own.pid; exec sleep 600; : {{port}}")
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), *never], stderr=subprocess.DEVNULL) as parent:
+        members = pids(tmp_path, 1)
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(20) != 0
+    assert soon(lambda: not any(map(alive, members)))
