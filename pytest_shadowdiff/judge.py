@@ -15,6 +15,8 @@ from pytest_shadowdiff.settings import Limits
 ROUNDS = PATIENT - 1
 """How often asking again can be of use, at most; a difference that comes again each time is settled much earlier."""
 _NAMED = 5
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of all bodies of one request, after which nobody is asked again."""
 _NOT_AGAIN = 3
 """Rounds without it after which a difference did not come again."""
 _Found = tuple[str, str]
@@ -101,6 +103,12 @@ class _Case:
     unheard: str
     rounds: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of all bodies."""
+        answers = (self.primary, self.candidate, *self.controls, *self.again)
+        return sum(len(answer.exchange.response.body) for answer in answers if answer.exchange.response is not None)
+
 
 def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Comparison, rules: Sequence[Rule], limits: Limits) -> _Case:
     def answers(exchanges: Iterable[Exchange | None]) -> list[Answer]:
@@ -172,7 +180,8 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
         if not any(path.startswith(difference.path) for path, _ in left):
             left[difference.path, difference.kind] = (difference, opinion.text)
             more = more or opinion.more
-    more = more and case.rounds < ROUNDS  # who does not answer when asked again is not asked for ever
+    # Who does not answer when asked again is not asked for ever; large answers are not heaped up.
+    more = more and case.rounds < ROUNDS and case.size < _MOST_BYTES
     silenced = tuple(case.silenced)
     quiet = (*(difference for difference, _ in noise.values()), *silenced)
     if not left:

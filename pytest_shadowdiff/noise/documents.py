@@ -8,7 +8,7 @@ import orjson
 
 from pytest_shadowdiff.model import Response
 
-_MOST = 4 * 1024 * 1024
+_MOST = 2 * 1024 * 1024
 """Bytes of a body, decoded, up to which it is looked at."""
 
 

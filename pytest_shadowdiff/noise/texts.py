@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pytest_shadowdiff.noise import numbers, shapes, times
 from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, key, lean, same, worst
@@ -37,6 +38,8 @@ _PLACEHOLDER = re.compile(r"none|null|nil|undefined|nan|n/a|todo|-+", re.IGNOREC
 
 def weigh(series: Series) -> Opinion:
     """What may be thought of texts, where the primary's own vary."""
+    if max(len(text) for text in _values([*series.primary, *series.candidate])) > _LONGEST:
+        return _long(series)
     for shape in (_known, _moments, _template, _affixed):
         opinion = shape(series)
         if opinion is not None:
@@ -219,8 +222,6 @@ def _is_number(text: str) -> bool:
 def _affixed(series: Series) -> Opinion | None:
     """What stands between a fixed beginning and a fixed end, where it has no blanks."""
     texts = _values(series.primary)
-    if max(map(len, texts)) > _LONGEST:
-        return None
     before, after = _affixes(texts)
     middle = [text[len(before) : len(text) - len(after)] for text in texts]
     if not all(middle) or any(character.isspace() for text in middle for character in text):
@@ -260,7 +261,7 @@ def _spelled(series: Series) -> Opinion:
         if off:
             return lean(series, off, f"a text that begins with {before!r}")
         inner = _spelled(series.map(lambda s: str(s.value)[len(before) :]))
-        return Opinion(inner.noise, inner.more, f"{inner.text} after {before!r}", inner.shape, inner.values)
+        return replace(inner, text=f"{inner.text} after {before!r}")
     alphabet = shapes.alphabet(texts)
     lengths = [len(text) for text in texts]
     low, high = min(lengths), max(lengths)
@@ -299,6 +300,12 @@ def _narrower(series: Series, text: str) -> Opinion | None:
     return None
 
 
+def _long(series: Series) -> Opinion:
+    """Held to a length alone, since looking closer costs more than it shows."""
+    lengths = numbers.spread(series.map(lambda s: len(str(s.value))))
+    return replace(lengths, text=f"long text whose length is {lengths.text}")
+
+
 def _free(series: Series) -> Opinion:
     """Text that no form fits: it may not be empty, broken, a placeholder, or of quite another length."""
     texts = _values(series.primary)
@@ -316,7 +323,7 @@ def _free(series: Series) -> Opinion:
                 opinion = lean(series, off, f"free text, {name} in the candidate")
                 if not opinion.noise:
                     return opinion
-    lengths = numbers.weigh(series.map(lambda s: len(str(s.value)))) if len(set(map(len, texts))) > 1 else None
-    if lengths is not None and not lengths.noise and not series.pooled:
-        return Opinion(lengths.noise, lengths.more, f"free text whose length is {lengths.text}", lengths.shape, lengths.values)
+    lengths = numbers.spread(series.map(lambda s: len(str(s.value))))
+    if len(set(map(len, texts))) > 1 and not lengths.noise and not series.pooled:
+        return replace(lengths, text=f"free text whose length is {lengths.text}")
     return Opinion(noise=True, more=False, text="free text")

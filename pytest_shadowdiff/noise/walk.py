@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,8 @@ from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, cons
 _KEYS = ("id", "key", "_id", "uuid", "guid", "code", "sku", "slug", "name", "href", "url")
 _MOST = 400_000
 """Values that are looked at; where there are more, what is left has no opinion and a difference there stays one."""
+_LONGEST = 20_000
+"""Elements of a list up to which it is looked into."""
 _DEEPEST = 200
 _MANY = 8
 _ORDERED = 3
@@ -104,6 +107,8 @@ class Walk:
 
     def _lists(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         ours = [_list(s) for s in series.primary]
+        if max(len(_list(s)) for s in [*series.primary, *series.candidate]) > _LONGEST:
+            return
         if all(element == ours[0] for element in ours):
             self._positions(series, place, path)
             return
@@ -151,6 +156,9 @@ class Walk:
         counted = series.map(lambda s: _multiset(_list(s)))
         elements = {element: None for s in [*series.primary, *series.candidate] for element in _multiset(_list(s))}
         for element in elements:
+            self._left -= len(series.primary) + len(series.candidate)
+            if self._left < 0:
+                return
             count = counted.map(lambda s, element=element: s.value.get(element, ABSENT))  # type: ignore[misc]
             if not all(same(s.value, count.primary[0].value) for s in [*count.primary, *count.candidate]):
                 place.within(ANY).opinions.append(values.weigh(count))
@@ -196,7 +204,7 @@ def _is_data(name: str) -> bool:
 
 
 def _named(opinion: Opinion, what: str) -> Opinion:
-    return Opinion(opinion.noise, opinion.more, f"{what} {opinion.text}", opinion.shape, opinion.values)
+    return replace(opinion, text=f"{what} {opinion.text}")
 
 
 def _lengths(series: Series, what: str) -> Opinion:
@@ -269,7 +277,7 @@ def _kept(series: Series) -> list[Opinion]:
     """What holds in each of the primary's lists, though they differ: they are sorted; nothing stands in them twice."""
     ours = [_list(s) for s in series.primary]
     opinions = []
-    if sum(len(elements) >= _ORDERED for elements in ours) < 2 or len(ours[0]) > 10_000:  # noqa: PLR2004
+    if sum(len(elements) >= _ORDERED for elements in ours) < 2:  # noqa: PLR2004
         return []
     unique = [s for s in series.candidate if _repeats(_list(s))]
     if unique and not any(map(_repeats, ours)):

@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_slow_candidate_is_found_and_a_slightly_slower_one_is_not() -> None:
 
     assert [finding.path for finding in latencies(4)] == ["latency"]
     assert latencies(1.3) == []
+
+
+def test_bodies_that_grew_are_found() -> None:
+    def sizes(more: int) -> list[Finding]:
+        dice = random.Random(1)
+        statistics = Statistics()
+        for n in range(60):
+            given = pair("a", "b", n, noise=(Difference("$.text", "value_changed", f"a{n}", f"b{n}"),))
+            bodies = [bytes(dice.randrange(80, 120) + extra) for extra in (0, more)]
+            sides = [replace(given.primary, response=Response(200, [], body)) for body in bodies if given.primary]
+            statistics.add(replace(given, primary=sides[0], candidate=sides[1]))
+        return statistics.findings()
+
+    assert [finding.path for finding in sizes(60)] == ["size"]
+    assert sizes(1) == []
 
 
 def test_percentiles_are_right_to_two_per_cent() -> None:
