@@ -56,7 +56,13 @@ def measure(peer: Peer, ports: tuple[int, int], seconds: float) -> dict[str, flo
         cpu = cpu_seconds(running.pids) - before
         single = wrk(url, seconds / 2, 1)
     share = min(1.0, pairs / loaded.requests) if running.recorded is not None and loaded.requests else 1.0
-    return {"rate": loaded.rate * share, "cpu_us": cpu / max(1, loaded.requests * share) * 1e6, "p50_ms": single.p50, "p99_ms": loaded.p99, "share": share}
+    return {
+        "rate": loaded.rate * share,
+        "cpu_us": cpu / max(1, loaded.requests * share) * 1e6,
+        "p50_ms": single.p50,
+        "p99_ms": loaded.p99,
+        "share": share,
+    }
 
 
 def compare(names: list[str], seconds: float, rounds: int) -> dict[str, dict[str, float]]:
@@ -82,8 +88,8 @@ def shown(results: dict[str, dict[str, float]]) -> None:
     print(f"\n{'mirror':13} {'pairs/s':>9} {'CPU µs':>7} {'added p50':>10} {'recorded':>9} {'relay is':>9}")
     ours = results.get("relay", {}).get("rate", float("nan"))
     for name, row in results.items():
-        added = row["p50_ms"] - base
-        print(f"{name:13} {row['rate']:9.0f} {row['cpu_us']:7.0f} {added:7.2f} ms {row['share']:9.1%} {ours / row['rate']:8.1f}x")
+        added, times = row["p50_ms"] - base, ours / row["rate"] if row["rate"] else float("inf")
+        print(f"{name:13} {row['rate']:9.0f} {row['cpu_us']:7.0f} {added:7.2f} ms {row['share']:9.1%} {times:8.1f}x")
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ def faults(seconds: float, rounds: int) -> dict[str, dict[str, float]]:
                 with_it, without = (statistics.median(row[index] for row in rows) for index in (0, 1))
                 errors = sum(row[2] for row in rows)
                 results[behaviour] = {"relay_p99_ms": with_it, "nothing_p99_ms": without, "ratio": with_it / without, "errors": errors}
-                print(f"candidate {behaviour:8} p99 {with_it:6.1f} ms, without a mirror {without:6.1f} ms: {with_it / without:.2f}x, {errors:.0f} errors")
+                ratio = with_it / without
+                print(f"candidate {behaviour:8} p99 {with_it:6.1f} ms, alone {without:6.1f} ms: {ratio:.2f}x, {errors:.0f} errors")
     return results
 
 

@@ -50,7 +50,9 @@ def description() -> dict[str, str]:
             return "none"
         return (done.stdout + done.stderr).strip().splitlines()[0]
 
-    model = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
+    model = [
+        line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")
+    ]
     return {
         "cpu": f"{len(os.sched_getaffinity(0))} of {model[0] if model else platform.machine()}",
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),

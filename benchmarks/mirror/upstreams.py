@@ -19,7 +19,8 @@ worker_processes 1; daemon off; pid {place}/pid; error_log {place}/error.log;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
-  client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c; uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;
+  client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c;
+  uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;
   {servers}
 }}
 """

@@ -24,7 +24,7 @@ __all__ = ["Relay", "Routing"]
 
 def __getattr__(name: str) -> object:
     if name == "Relay":
-        from pytest_shadowdiff.relay.handle import Relay  # noqa: PLC0415  # the relay's own process does without it
+        from pytest_shadowdiff.relay.handle import Relay  # the relay's own process does without it
 
         return Relay
     message = f"module {__name__!r} has no attribute {name!r}"

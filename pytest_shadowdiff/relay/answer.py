@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.chunks import Chunks
-from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, ResponseHead, bare_newline
+from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, ResponseHead, bare_newline, response_head
 from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, NONE
 
 if TYPE_CHECKING:
@@ -69,7 +69,22 @@ class Answer:
         asked: the request asked for an upgrade.
     """
 
-    __slots__ = ("_asked", "_body", "_held", "_interim", "_method", "_parts", "_place", "_size", "begun", "ended", "excess", "head", "limit", "over")
+    __slots__ = (
+        "_asked",
+        "_body",
+        "_held",
+        "_interim",
+        "_method",
+        "_parts",
+        "_place",
+        "_size",
+        "begun",
+        "ended",
+        "excess",
+        "head",
+        "limit",
+        "over",
+    )
 
     def __init__(self, method: bytes, limit: int, place: Place | None, *, asked: bool = False) -> None:
         self._method = method
@@ -151,7 +166,7 @@ class Answer:
             end += 4
             if end - at > MAX_HEAD:
                 raise _endless()
-            head = ResponseHead(data[at:end], self._method, asked=self._asked)
+            head = response_head(data[at:end], self._method, asked=self._asked)
             if not head.interim:
                 break
             self._interim += 1

@@ -25,7 +25,22 @@ Side = tuple["Role", "Sender", "Rewriting"]
 class Turn:
     """One side's turn to answer a question."""
 
-    __slots__ = ("_index", "_owner", "_recorded", "ask", "answer", "deadline", "ended_at", "fresh", "left", "sender", "sent_at", "started", "what", "wire")
+    __slots__ = (
+        "_index",
+        "_owner",
+        "_recorded",
+        "answer",
+        "ask",
+        "deadline",
+        "ended_at",
+        "fresh",
+        "left",
+        "sender",
+        "sent_at",
+        "started",
+        "what",
+        "wire",
+    )
 
     def __init__(self, owner: Asking, ask: Ask, left: list[Side], what: str, method: bytes) -> None:
         role, self.sender, rewriting = left[0]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.call import Call
-from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, RequestHead, bare_newline
+from pytest_shadowdiff.relay.framing import MAX_HEAD, TLS, FramingError, RequestHead, bare_newline, request_head
 from pytest_shadowdiff.relay.primary import Primary, reset
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.relay.answer import Answer
     from pytest_shadowdiff.relay.entry import Entry
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 _HELD: Final = 64 * 1024  # of pipelined requests; beyond it the caller has to wait
 _LINGER: Final = 1.0
+_LAST_WORDS: Final = 0.02
 _LEFT: Final = "its caller left before the answer ended"
 _LEFT_EARLY: Final = "its caller left before it had sent the whole request"
 
@@ -45,15 +48,16 @@ class Caller(asyncio.Protocol):
     # What the caller does.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It has come."""
         self.transport = transport  # type: ignore[assignment]
         self.entry.callers[self] = None
 
     def data_received(self, data: bytes) -> None:
+        """It asks."""
         if self._closing:
             return
         if self.tunnel:
-            assert self._primary is not None
-            self._primary.write(data)
+            self._to_primary(data)
             return
         call = self.call
         if call is not None and not call.body.ended:
@@ -66,6 +70,7 @@ class Caller(asyncio.Protocol):
             self.hold()
 
     def eof_received(self) -> bool:
+        """It sends no more: it has gone, or waits for the answer only."""
         self._eof = True
         call = self.call
         if call is not None and call.ended and not call.body.ended:  # it was answered, and sends no more
@@ -78,14 +83,17 @@ class Caller(asyncio.Protocol):
         return self.transport is not None and self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
+        """It reads too slowly: so the primary has to wait."""
         if self._primary is not None and self._primary.transport is not None:
             self._primary.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """It has read."""
         if self._primary is not None and self._primary.transport is not None:
             self._primary.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
         self.entry.callers.pop(self, None)
         if self._primary is not None:
             self._primary.leave(by_reset=isinstance(exc, ConnectionResetError))
@@ -93,7 +101,7 @@ class Caller(asyncio.Protocol):
         if call is not None and call.ended and not self._eof:
             self.entry.abandoned(call)
         elif call is not None:
-            self._left(call, _LEFT if call.body.ended else _LEFT_EARLY)
+            self.entry.left(call, _LEFT if call.body.ended else _LEFT_EARLY)
         self.transport = None
 
     # From bytes to requests.
@@ -102,11 +110,12 @@ class Caller(asyncio.Protocol):
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: an empty line before a request is ignored
             buffer = buffer[2:]
-        end = buffer.find(b"\r\n\r\n") + 4
-        if end == 3:
+        blank = buffer.find(b"\r\n\r\n")
+        if blank < 0:
             self._buffer = buffer
             self._on_half_head(buffer)
             return
+        end = blank + 4
         head = buffer[:end]
         self.reading_since = 0.0
         if head == _PREFACE:
@@ -116,7 +125,7 @@ class Caller(asyncio.Protocol):
         try:
             if end > MAX_HEAD:
                 raise _endless()
-            parsed = RequestHead(head)
+            parsed = request_head(head)
         except FramingError as error:
             self.refuse(head, str(error))
             return
@@ -176,8 +185,7 @@ class Caller(asyncio.Protocol):
         if stop < len(data):
             self._buffer = data[stop:]
             data = data[:stop]
-        assert self._primary is not None
-        self._primary.write(data)
+        self._to_primary(data)
         self.entry.more(call, data)
         if call.body.ended:
             self.entry.complete(call)
@@ -186,7 +194,7 @@ class Caller(asyncio.Protocol):
 
     def _through(self, data: bytes) -> None:
         """HTTP/2 without asking: nothing of it is understood here."""
-        self.entry.stranger(b"PRI * HTTP/2.0\r\n\r\n", "HTTP/2 is passed through, not mirrored")
+        self.entry.stranger(_PREFACE, "HTTP/2 is passed through, not mirrored")
         self.tunnel = True
         self._to_primary(data)
 
@@ -197,18 +205,14 @@ class Caller(asyncio.Protocol):
         if self.transport is not None:
             self.transport.write(data)
 
-    def answered(self) -> None:
+    def answered(self, call: Call, answer: Answer) -> None:
         """The primary's answer is complete."""
-        call = self.call
-        assert call is not None
-        answer = call.answer
-        assert answer is not None
         if answer.head is not None and answer.head.tunnel:
             self._become_tunnel(call)
             return
         call.ended = True
         if self._eof:
-            self.entry.server.loop.call_later(0.02, self._last_words, call)
+            self.entry.server.loop.call_later(_LAST_WORDS, self._last_words, call)
             return
         self.entry.answered(call)
         if answer.excess:
@@ -222,10 +226,10 @@ class Caller(asyncio.Protocol):
             return
         self.call = None
         sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.getsockopt(1, 4):  # SOL_SOCKET, SO_ERROR: a reset came back
-            self._left(call, _LEFT)
+        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # a reset came back
+            self.entry.left(call, _LEFT)
         elif not call.body.ended:
-            self._left(call, _LEFT_EARLY)
+            self.entry.left(call, _LEFT_EARLY)
         else:
             self.entry.answered(call)
         self._close()
@@ -253,10 +257,9 @@ class Caller(asyncio.Protocol):
         """The primary sends what nobody asked for: whose answer it is cannot be told, so this connection ends."""
         self._close()
 
-    def nonsense(self, error: FramingError) -> None:
+    def nonsense(self, call: Call, error: FramingError) -> None:
         """The primary's answer is no HTTP/1.x, or ambiguous (RFC 9112, 6.3: 502)."""
-        call, self.call = self.call, None
-        assert call is not None
+        self.call = None
         problem = f"the {self.entry.server.primary.name} answered {call.what} with what is not plain HTTP/1.1: {error}"
         begun = call.answer is not None and call.answer.head is not None
         self.entry.broken(call, problem)
@@ -264,32 +267,32 @@ class Caller(asyncio.Protocol):
             self._say(502, "Bad Gateway", problem)
         self._close(by_reset=begun)
 
-    def primary_gone(self, exc: Exception | None, reason: str = "") -> None:
-        """The primary's connection has ended, or never came about."""
+    def primary_gone(self, exc: Exception | None, refusal: str = "") -> None:
+        """The primary's connection has ended, or never came about: so does the caller's, in the same way."""
         self._primary = None
-        call = self.call
-        if call is None:
+        call, answer = self.call, self.call.answer if self.call is not None else None
+        if call is None or answer is None:
             self._close()
+        elif call.ended and self._eof:  # the last words are still to be said
             return
-        if call.ended and self._eof:  # the last words are still to be said
-            return
-        self.call = None
-        answer = call.answer
-        if call.ended:  # it had answered before the request was complete
+        elif call.ended:  # it had answered before the request was complete
+            self.call = None
             self.entry.abandoned(call)
             self._close(gently=True)
-            return
-        if answer is not None and answer.end():
+        elif answer.end():
+            self.call = None
             call.ended = True
             self.entry.answered(call)
             self._close()
-            return
-        if not reason:
-            verb = "closed" if exc is None else "reset"
-            when = "in the middle of its answer to" if answer is not None and answer.begun else "before it answered"
-            reason = f"the {self.entry.server.primary.name} {verb} the connection {when}"
-        self.entry.broken(call, f"{reason} {call.what}")
-        self._close(by_reset=exc is not None or not (answer is not None and answer.begun))
+        else:
+            self.call = None
+            self.entry.broken(call, f"{refusal or self._how_it_ended(exc, answer)} {call.what}")
+            self._close(by_reset=exc is not None or bool(refusal))
+
+    def _how_it_ended(self, exc: Exception | None, answer: Answer) -> str:
+        verb = "closed" if exc is None else "reset"
+        when = "in the middle of its answer to" if answer.begun else "before it answered"
+        return f"the {self.entry.server.primary.name} {verb} the connection {when}"
 
     def half_closed(self) -> None:
         """The primary has closed its half of a tunnel."""
@@ -337,13 +340,10 @@ class Caller(asyncio.Protocol):
             self._say(400, "Bad Request", f"the relay refused the request: {reason}")
         self._close(gently=True)
 
-    def _left(self, call: Call, reason: str) -> None:
-        self.entry.left(call, reason)
-
     def _say(self, status: int, phrase: str, reason: str) -> None:
         text = f"pytest-shadowdiff: {reason}\n".encode("utf-8", "replace")
-        head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
-        self.send(head.encode() + text)
+        fields = f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text)}\r\nConnection: close\r\n"
+        self.send(f"HTTP/1.1 {status} {phrase}\r\n{fields}\r\n".encode() + text)
 
     def _close(self, *, by_reset: bool = False, gently: bool = False) -> None:
         """End both connections; gently: what the caller still sends must not reset what it still has to read."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from pytest_shadowdiff.relay.framing import FIELDS, MAX_HEAD, FramingError
 
+_CRLF: Final = 2
 MAX_LINE: Final = 4 * 1024
 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?")
@@ -42,12 +43,12 @@ class Chunks:
 
     def _content(self, data: bytes, at: int) -> int:
         left = self._left
-        if left > 2:
-            step = min(left - 2, len(data) - at)
+        if left > _CRLF:
+            step = min(left - _CRLF, len(data) - at)
             self.content += step
             self._left = left - step
             return at + step
-        if data[at : at + 1] != (b"\r" if left == 2 else b"\n"):
+        if data[at : at + 1] != (b"\r" if left == _CRLF else b"\n"):
             message = "a chunk is longer than its size says"
             raise FramingError(message)
         self._left = left - 1
@@ -78,7 +79,7 @@ class Chunks:
             raise FramingError(message)
         size = int(match[1], 16)
         if size:
-            self._left = size + 2
+            self._left = size + _CRLF
         else:
             self._trailers = 0
 

@@ -79,7 +79,7 @@ class Dialer:
 
 
 def _context(tls: Tls, name: str) -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415  # only where a version speaks TLS
+    import ssl  # only where a version speaks TLS
 
     try:
         context = ssl.create_default_context(cafile=tls.ca)

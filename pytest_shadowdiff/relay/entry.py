@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,6 @@ from pytest_shadowdiff.relay.recording import BITS, seen
 from pytest_shadowdiff.spool.records import NEW_HEAD, ROLES, OpenRecord
 
 if TYPE_CHECKING:
-    import asyncio
-
     from pytest_shadowdiff.relay.call import Call
     from pytest_shadowdiff.relay.caller import Caller
     from pytest_shadowdiff.relay.framing import RequestHead
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _PRIMARY = BITS["primary"]
 _CONTROL = BITS["control"]
+_ALL = 100.0
 
 
 class Entry:
@@ -28,9 +28,10 @@ class Entry:
         key: the test.
         unsafe: requests that may write are copied as well.
         callers: its open connections.
+        settled: no request is half in the spool.
     """
 
-    __slots__ = ("_unsettled", "callers", "closing", "key", "lanes", "listener", "server", "unsafe")
+    __slots__ = ("_unsettled", "callers", "closing", "key", "lanes", "listener", "server", "settled", "unsafe")
 
     def __init__(self, server: Server, key: str, *, unsafe: bool) -> None:
         self.server = server
@@ -40,12 +41,9 @@ class Entry:
         self.closing = False
         self.listener: asyncio.Server | None = None
         self.lanes = [Lane() for _ in server.copies]
-        self._unsettled: dict[Call, None] = {}
-
-    @property
-    def settled(self) -> bool:
-        """No request is half in the spool."""
-        return not self._unsettled
+        self.settled = asyncio.Event()
+        self.settled.set()
+        self._unsettled: set[Call] = set()
 
     def begun(self, call: Call, head: RequestHead) -> None:
         """A request has begun: what is owed of it is written before anything of it goes on."""
@@ -62,7 +60,8 @@ class Entry:
         owed = server.owed if call.safe else server.owed & ~_CONTROL
         call.open(server.recorder, self.key, owed, server.own & owed)
         if not call.body.ended:
-            self._unsettled[call] = None
+            self._unsettled.add(call)
+            self.settled.clear()
         for copies, lane in zip(server.copies, self.lanes, strict=True):
             if call.safe or copies.bit != _CONTROL:
                 copies.begin(call, lane)
@@ -73,8 +72,7 @@ class Entry:
 
     def complete(self, call: Call) -> None:
         """The request is complete."""
-        if self._unsettled:
-            self._unsettled.pop(call, None)
+        self._settle(call)
         for copy in tuple(call.copies):
             copy.owner.complete(copy)
 
@@ -102,7 +100,7 @@ class Entry:
         if not call.watched:
             return
         call.watched = False
-        self._unsettled.pop(call, None)
+        self._settle(call)
         self.server.recorder.skipped(call.pair, reason)
         for copy in tuple(call.copies):
             copy.owner.drop(copy)
@@ -111,7 +109,7 @@ class Entry:
         """No more of the request will come."""
         if call.body.ended or not call.watched:
             return
-        self._unsettled.pop(call, None)
+        self._settle(call)
         for copy in tuple(call.copies):
             copy.owner.fail(copy, f"the copy of {call.what} was not sent: the caller did not send the whole request")
 
@@ -130,9 +128,7 @@ class Entry:
         pair = server.next_pair()
         started = server.now()
         end = head.find(b"\r\n\r\n")
-        server.recorder.opened(
-            OpenRecord(pair, self.key, started, server.owed, server.owed, False, 0, head if end < 0 else head[: end + 4])
-        )
+        server.recorder.opened(OpenRecord(pair, self.key, started, server.owed, server.owed, wire=head if end < 0 else head[: end + 4]))
         for role, name in enumerate(ROLES):
             if server.owed & BITS[name]:
                 server.recorder.seen(seen(pair, role, 0, started, None, None, problem))
@@ -142,7 +138,7 @@ class Entry:
         server = self.server
         if server.recording:
             pair = server.next_pair()
-            server.recorder.opened(OpenRecord(pair, self.key, server.now(), 0, 0, False, 0, head))
+            server.recorder.opened(OpenRecord(pair, self.key, server.now(), wire=head))
             server.recorder.skipped(pair, reason)
 
     def close(self) -> None:
@@ -152,6 +148,12 @@ class Entry:
             self.listener.close()
         for caller in list(self.callers):
             caller.retire()
+
+    def _settle(self, call: Call) -> None:
+        if self._unsettled:
+            self._unsettled.discard(call)
+            if not self._unsettled:
+                self.settled.set()
 
     def _primary_seen(self, call: Call, problem: str) -> None:
         server = self.server
@@ -171,6 +173,6 @@ class Entry:
         if not call.safe and not self.unsafe:
             return f"{call.method.decode()} is not mirrored without --shadow-allow-unsafe and the marker's allow_unsafe"
         percent = self.server.percent
-        if percent < 100 and random.random() * 100 >= percent:  # noqa: S311  # a sample, no secret
+        if percent < _ALL and random.random() * _ALL >= percent:  # noqa: S311  # a sample, no secret
             return f"not in the sample of {percent:g} %"
         return ""

@@ -7,11 +7,13 @@ sentences' ends: "the relay refused the request: {reason}".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.spool.records import CHUNKED, CLOSE, LENGTH, NONE
 
 MAX_HEAD: Final = 64 * 1024
+_SHORT: Final = 2 * 1024  # heads up to here are remembered
 TLS: Final = b"\x16\x03"  # how a TLS handshake begins
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _NAMES_THAT_COUNT: Final = re.compile(rb"\r\n(connection|content-length|host|tra
 _COMMON: Final = {b"keep-alive": frozenset({b"keep-alive"}), b"close": frozenset({b"close"})}
 _BODILESS: Final = frozenset({204, 304})
 _OTHER: Final = frozenset({b"HEAD", b"CONNECT"})
-_SWITCHING: Final = 101
+_SWITCHING, _FINAL, _NOT_DONE = 101, 200, 300
 _MAX_DIGITS: Final = 18
 _NEEDED: Final = frozenset({b"content-length", b"transfer-encoding", b"host", b"trailer"})
 
@@ -80,19 +82,46 @@ class ResponseHead:
         self.status = status = int(digits)
         framing, self.length, options, _ = _fields(head, line.end(), minor)
         self.close = b"close" in options or (minor == b"0" and b"keep-alive" not in options)
-        if status >= 200 and status not in _BODILESS and method not in _OTHER:
+        if status >= _FINAL and status not in _BODILESS and method not in _OTHER:
             self.interim = self.tunnel = False
             self.framing = framing or CLOSE
             return
         if status == _SWITCHING and not asked:
             message = "101 without being asked"
             raise FramingError(message)
-        self.interim = status < 200 and status != _SWITCHING
-        self.tunnel = status == _SWITCHING or (method == b"CONNECT" and 200 <= status < 300)
+        self.interim = status < _FINAL and status != _SWITCHING
+        self.tunnel = status == _SWITCHING or (method == b"CONNECT" and _FINAL <= status < _NOT_DONE)
         if method == b"CONNECT" and not self.tunnel and status not in _BODILESS:
             self.framing = framing or CLOSE
         else:
             self.framing, self.length = NONE, 0
+
+
+def request_head(head: bytes) -> RequestHead:
+    """What is known of a request from its head.
+
+    Raises:
+        FramingError: it is none, or can be read in two ways.
+    """
+    return _known_request(head) if len(head) <= _SHORT else RequestHead(head)
+
+
+def response_head(head: bytes, method: bytes, *, asked: bool) -> ResponseHead:
+    """What is known of a response from its head.
+
+    Raises:
+        FramingError: it is none, or can be read in two ways.
+    """
+    return _known_response(head, method, asked) if len(head) <= _SHORT else ResponseHead(head, method, asked=asked)
+
+
+# Most heads have just been seen: the other version answers with the same one, a client asks with the same one.
+_known_request: Final = lru_cache(256)(RequestHead)
+
+
+@lru_cache(256)
+def _known_response(head: bytes, method: bytes, asked: bool) -> ResponseHead:  # noqa: FBT001  # keywords would cost more than they say
+    return ResponseHead(head, method, asked=asked)
 
 
 def _fields(head: bytes, start: int, minor: bytes) -> tuple[int, int, Collection[bytes], bytes]:

@@ -88,7 +88,7 @@ class Relay:
         main = Path(__file__).with_name("__main__.py")
         command = [sys.executable, "-I", "-S", str(main), str(theirs.fileno()), str(Path(msgspec.__file__).parents[1])]
         try:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
+            self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -229,7 +229,8 @@ class Relay:
 
     def _receive(self, seconds: float) -> None:
         channel = self._channel
-        assert channel is not None
+        if channel is None:
+            raise self._gone()
         channel.settimeout(seconds)
         try:
             data = channel.recv(65536)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Final
 from pytest_shadowdiff.relay.framing import FramingError
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.relay.answer import Answer
+    from pytest_shadowdiff.relay.call import Call
     from pytest_shadowdiff.relay.caller import Caller
 
+_EARLY: Final = 64 * 1024  # waits for the connection; beyond it the caller waits too
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -40,10 +43,12 @@ class Primary(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send on what the caller sent."""
-        if self.transport is None:
-            self._early.append(data)
-        else:
+        if self.transport is not None:
             self.transport.write(data)
+            return
+        self._early.append(data)
+        if len(data) > _EARLY or len(self._early) > 1:
+            self.pause_writing()
 
     def write_eof(self) -> None:
         """The caller has closed its half of the connection."""
@@ -69,37 +74,44 @@ class Primary(asyncio.Protocol):
             self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there: send what waited for it."""
         self.transport = transport  # type: ignore[assignment]
         if self._caller is None:
             transport.close()
             return
-        early, self._early = b"".join(self._early), []
-        if early:
-            self.write(early)
+        early, self._early = self._early, []
+        self.resume_writing()
+        for data in early:
+            self.write(data)
         if self._eof:
             self.write_eof()
 
     def data_received(self, data: bytes) -> None:
+        """It answers."""
         caller = self._caller
         if caller is None:
             return
         call = caller.call
         if caller.tunnel:
             caller.send(data)
-        elif call is None or call.answer is None:
+        elif call is None or call.answer is None or call.answer.ended:
             caller.unasked()
         else:
-            try:
-                out = call.answer.feed(data)
-            except FramingError as error:
-                caller.nonsense(error)
-                return
-            if out:
-                caller.send(out)
-            if call.answer.ended:
-                caller.answered()
+            self._answer(caller, call, call.answer, data)
+
+    def _answer(self, caller: Caller, call: Call, answer: Answer, data: bytes) -> None:
+        try:
+            out = answer.feed(data)
+        except FramingError as error:
+            caller.nonsense(call, error)
+            return
+        if out:
+            caller.send(out)
+        if answer.ended:
+            caller.answered(call, answer)
 
     def eof_received(self) -> bool:
+        """It sends no more."""
         caller = self._caller
         if caller is not None and caller.tunnel:
             caller.half_closed()
@@ -107,14 +119,17 @@ class Primary(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        """It reads too slowly: so the caller has to wait."""
         if self._caller is not None:
             self._caller.hold()
 
     def resume_writing(self) -> None:
+        """It has read."""
         if self._caller is not None:
             self._caller.go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended."""
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.primary_gone(exc)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from typing import TYPE_CHECKING, Final
@@ -44,7 +45,7 @@ class _Channel(asyncio.Protocol):
             else:
                 self._on(self._commands.decode(payload), self.server)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._ended.set()
 
     def say(self, reply: Reply) -> None:
@@ -108,6 +109,8 @@ async def _live(fd: int) -> None:
 
 def main(fd: int) -> int:
     """Run until the end; `fd` is the relay's end of the channel."""
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 20, 50)  # a pair leaves no cycles behind
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each caller takes two
     asyncio.run(_live(fd))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_shadowdiff.model import Upstream  # noqa: TC001  # the relay's process reads the annotations
+from pytest_shadowdiff.model import Upstream  # the relay's process reads the annotations
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,9 @@ class Sender:
             how = "was not complete" if shot.answer.begun else "did not come"
             self._fail(shot, f"the answer of the {self.name} to {shot.what} {how} within {shot.patience}")
         else:
-            self._fail(shot, f"{shot.what} was not sent to the {self.name} within {shot.patience}: no connection was free (max_connections)")
+            self._fail(
+                shot, f"{shot.what} was not sent to the {self.name} within {shot.patience}: no connection was free (max_connections)"
+            )
 
     def close(self) -> None:
         """Close every connection; shots that fly are forgotten."""

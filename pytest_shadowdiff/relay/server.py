@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -98,11 +99,11 @@ class Server:
     async def settle(self, key: str) -> None:
         """Return when all that came through the entry so far is in the spool."""
         entry = self._entries.get(key)
-        until = self.loop.time() + _SETTLE_SECONDS
         for _ in range(3):  # what waits in sockets is read within a turn of the loop
             await asyncio.sleep(0)
-        while entry is not None and not entry.settled and self.loop.time() < until:
-            await asyncio.sleep(0.005)
+        if entry is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(entry.settled.wait(), _SETTLE_SECONDS)
         self.recorder.flush()
 
     def ask(self, ask: Ask) -> None:
@@ -138,7 +139,15 @@ class Server:
         return Sender(self._dialer(role, upstream), self.loop, self.limits.connections)
 
     def _copies(self, role: Role, upstream: Upstream, timeout: float) -> Copies:
-        return Copies(ROLES.index(role), self._sender(role, upstream), Rewriting(upstream), self.recorder, self.limits, timeout=timeout, loop=self.loop)
+        return Copies(
+            ROLES.index(role),
+            self._sender(role, upstream),
+            Rewriting(upstream),
+            self.recorder,
+            self.limits,
+            timeout=timeout,
+            loop=self.loop,
+        )
 
 
 def _copied(plan: Plan) -> list[tuple[Role, Upstream]]:

@@ -16,7 +16,7 @@ from pytest_shadowdiff.spool.http import request_of, response_of
 from pytest_shadowdiff.spool.segments import Record, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _DECODE: Final = {
     kind: msgspec.msgpack.Decoder(what).decode
@@ -114,31 +114,37 @@ class Reader:
         except (KeyError, msgspec.MsgspecError) as error:
             message = f"{record.path} holds a record that cannot be read before byte {record.end} (kind {record.kind}): {error}"
             raise SpoolError(message) from error
-        handle = _HANDLERS.get(record.kind)
-        if handle is None:
-            yield cast("Event", what)
+        if isinstance(what, raw.SeenRecord):
+            yield from self._on_seen(what)
+        elif isinstance(what, raw.OpenRecord):
+            yield from self._on_open(what)
+        elif isinstance(what, raw.SkipRecord):
+            yield from self._on_skip(what)
+        elif isinstance(what, raw.RestRecord):
+            yield from self._on_rest(what)
+        elif isinstance(what, raw.PartRecord):
+            self._on_part(what, record)
         else:
-            yield from handle(self, what, record)
+            yield cast("Event", what)
 
-    def _on_open(self, what: raw.OpenRecord, _: Record) -> Iterator[Event]:
+    def _on_open(self, what: raw.OpenRecord) -> Iterator[Event]:
         opened = _Open(what, waiting=what.own)
         if what.own or what.more:
             self._open[what.pair] = opened
         if not what.more:
             yield self._opened(what.pair, opened, b"")
 
-    def _on_part(self, what: raw.PartRecord, record: Record) -> Iterator[Event]:
+    def _on_part(self, what: raw.PartRecord, record: Record) -> None:
         size = len(what.wire)
         self._kept.pieces.setdefault((what.pair, what.stream, what.attempt), []).append(_Piece(record.path, record.end - size, size))
         self._kept.held[record.path] = self._kept.held.get(record.path, 0) + 1
-        return iter(())
 
-    def _on_rest(self, what: raw.RestRecord, _: Record) -> Iterator[Event]:
+    def _on_rest(self, what: raw.RestRecord) -> Iterator[Event]:
         opened = self._open.get(what.pair)
         if opened is not None and opened.request is None:
             yield self._opened(what.pair, opened, what.wire)
 
-    def _on_seen(self, what: raw.SeenRecord, _: Record) -> Iterator[Event]:
+    def _on_seen(self, what: raw.SeenRecord) -> Iterator[Event]:
         opened = self._open.get(what.pair)
         if opened is not None and opened.request is None:
             yield self._opened(what.pair, opened, b"")
@@ -155,7 +161,7 @@ class Reader:
             self._seen(what.pair, opened, 1 << what.role)
         yield Seen(what.pair, raw.ROLES[what.role], what.attempt, exchange)
 
-    def _on_skip(self, what: raw.SkipRecord, _: Record) -> Iterator[Event]:
+    def _on_skip(self, what: raw.SkipRecord) -> Iterator[Event]:
         opened = self._open.pop(what.pair, None)
         if opened is not None and opened.request is None:
             yield self._opened(what.pair, opened, b"")
@@ -211,15 +217,3 @@ class Reader:
         for path in [path for path in self._finished if path not in self._kept.held]:
             self._finished.discard(path)
             path.unlink(missing_ok=True)
-
-
-_HANDLERS: Final[dict[int, Callable[[Reader, object, Record], Iterator[Event]]]] = cast(
-    "dict[int, Callable[[Reader, object, Record], Iterator[Event]]]",
-    {
-        raw.OPEN: Reader._on_open,
-        raw.PART: Reader._on_part,
-        raw.REST: Reader._on_rest,
-        raw.SEEN: Reader._on_seen,
-        raw.SKIP: Reader._on_skip,
-    },
-)

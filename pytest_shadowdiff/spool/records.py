@@ -48,11 +48,11 @@ class OpenRecord(msgspec.Struct, array_like=True, gc=False):
     pair: str
     test: str | None
     started: float
-    owed: int
-    own: int
-    more: bool
-    framing: int
-    wire: bytes
+    owed: int = 0
+    own: int = 0
+    more: bool = False
+    framing: int = NONE
+    wire: bytes = b""
 
 
 class PartRecord(msgspec.Struct, array_like=True, gc=False):

@@ -231,7 +231,7 @@ class Lab:
         self._stack.callback(version.stop)
         return version
 
-    def mirror(
+    def mirror(  # noqa: PLR0913  # each test says what is special about its mirror
         self,
         primary: Version | Upstream,
         candidate: Upstreams,

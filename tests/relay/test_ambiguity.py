@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.relay.conftest import Lab, Peer
 
 HEAD = b"POST /p HTTP/1.1\r\nHost: a\r\n"
 
 REQUESTS = {
-    "length and chunks": (HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "both Content-Length and Transfer-Encoding"),
+    "length and chunks": (
+        HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "both Content-Length and Transfer-Encoding",
+    ),
     "two lengths": (HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "Content-Length is given twice"),
     "a list of lengths": (HEAD + b"Content-Length: 3, 3\r\n\r\nabc", "Content-Length is no plain number: '3, 3'"),
     "a sign": (HEAD + b"Content-Length: +3\r\n\r\nabc", "Content-Length is no plain number: '+3'"),
@@ -33,7 +37,10 @@ REQUESTS = {
     "NUL in the target": (b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", "NUL in the request line"),
     "no name": (b"GET / HTTP/1.1\r\nHost: a\r\n: a\r\n\r\n", "header line 2 is no field"),
     "no colon": (b"GET / HTTP/1.1\r\nHost\r\n\r\n", "header line 1 is no field"),
-    "Connection names what framing needs": (HEAD + b"Connection: close, Content-Length\r\nContent-Length: 0\r\n\r\n", "Connection names content-length"),
+    "Connection names what framing needs": (
+        HEAD + b"Connection: close, Content-Length\r\nContent-Length: 0\r\n\r\n",
+        "Connection names content-length",
+    ),
     "Connection names Host": (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: HOST\r\n\r\n", "Connection names host, which framing needs"),
     "two Hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "Host is given twice"),
     "two blanks": (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "no request line of HTTP/1.0 or HTTP/1.1"),
@@ -91,7 +98,10 @@ def test_a_body_that_breaks_later_is_broken_off(lab: Lab) -> None:
 
 
 ANSWERS = {
-    "length and chunks": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "both Content-Length and"),
+    "length and chunks": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "both Content-Length and",
+    ),
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "Content-Length is given twice"),
     "a sign": (b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc", "Content-Length is no plain number: '+3'"),
     "an unknown coding": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "a Transfer-Encoding other than chunked"),

@@ -6,9 +6,9 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests.relay.conftest import OK, Lab, Peer, Setup
 
 from pytest_shadowdiff.model import Pair
+from tests.relay.conftest import OK, Lab, Peer, Setup
 
 
 def pair_of(setup: Setup, number: int = 0) -> Pair:

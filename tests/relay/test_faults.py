@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.relay.conftest import OK, Lab, Peer, Script, serve
 
 from pytest_shadowdiff.relay.limits import RelayLimits
+from tests.relay.conftest import OK, Lab, Peer, Script, serve
 
 GET = b"GET /x?secret HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.relay.conftest import OK, Lab, Peer, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -52,18 +53,22 @@ def test_a_request_in_single_bytes_arrives_whole(lab: Lab) -> None:
 
 
 ANSWERS = {
-    "order, case, duplicates, empty, not ASCII": b"HTTP/1.1 200 Sch\xf6n\r\nx-B: 1\r\nX-a: \xff\r\nX-B:2\r\nX-E:\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 1\r\n\r\nx",
+    "order, case, duplicates, empty, not ASCII": (
+        b"HTTP/1.1 200 Sch\xf6n\r\nx-B: 1\r\nX-a: \xff\r\nX-B:2\r\nX-E:\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 1\r\n\r\nx"
+    ),
     "no reason": b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
     "an empty reason": b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
     "an unknown status": b"HTTP/1.1 799 What\r\nContent-Length: 0\r\n\r\n",
-    "chunks, extensions, trailers": b"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n5;e=\"q\"\r\nhello\r\n00\r\nX-T: 1\r\nX-T: 2\r\n\r\n",
+    "chunks, extensions, trailers": (
+        b'HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n5;e="q"\r\nhello\r\n00\r\nX-T: 1\r\nX-T: 2\r\n\r\n'
+    ),
     "chunks of one byte": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n" + b"1\r\na\r\n" * 300 + b"0\r\n\r\n",
     "content coding": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
     "204": b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n",
     "204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
     "205": b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
     "304 with a length": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: x\r\n\r\n",
-    "103 before": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "103 before": b"HTTP/1.1 103 Hint\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Hint\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "to the end of the connection": b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\nX: y\r\n\r\nuntil the end",
     "HTTP/1.0 kept alive": b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",

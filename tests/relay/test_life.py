@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.relay.conftest import OK, PATIENCE, Lab
 
 from pytest_shadowdiff.errors import MirrorError
 from pytest_shadowdiff.spool import Opened, Reader, Seen
+from tests.relay.conftest import OK, PATIENCE, Lab
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -50,6 +50,7 @@ def test_a_killed_relay_says_so_and_loses_nothing_that_was_seen(lab: Lab) -> Non
     for _ in range(20):
         setup.exchange(GET)
     setup.seen("candidate", 20)
+    setup.seen("primary", 20)
     pid = setup.relay.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

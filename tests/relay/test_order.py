@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from tests.relay.conftest import OK, Lab, Peer
-
 from pytest_shadowdiff.relay.limits import RelayLimits
+from tests.relay.conftest import OK, Lab, Peer
 
 
 def get(path: str) -> bytes:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.relay.conftest import OK, Lab, Peer, serve
 
 from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.model import Tls, Upstream
+from tests.relay.conftest import OK, Lab, Peer, serve
 
 GET = b"GET /x HTTP/1.1\r\nhost: caller:1\r\nX-A: 1\r\nx-auth: mine\r\nX-Auth: twice\r\nX-B: 2\r\n\r\n"
 
@@ -86,7 +86,10 @@ def test_a_version_on_a_unix_socket(lab: Lab, tmp_path: Path) -> None:
     gone = Upstream("v2", "", 0, socket=str(tmp_path / "gone.sock"))
     setup = lab.mirror(lab.version(), gone)
     setup.exchange(GET)
-    assert setup.seen("candidate")[0].exchange.problem == f"the candidate v2 ({gone.socket}) cannot be reached (No such file or directory) for GET /x"
+    assert (
+        setup.seen("candidate")[0].exchange.problem
+        == f"the candidate v2 ({gone.socket}) cannot be reached (No such file or directory) for GET /x"
+    )
 
 
 def test_a_version_by_name(lab: Lab) -> None:
@@ -162,5 +165,6 @@ def test_writes_are_not_mirrored_unless_permitted(lab: Lab) -> None:
     setup = lab.mirror(lab.version(), candidate)
     for method in ("POST", "PUT", "DELETE", "PATCH", "get", "QUERY"):
         setup.exchange(f"{method} /x HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-    assert [event.reason for event in setup.skipped(6)][0] == "POST is not mirrored without --shadow-allow-unsafe and the marker's allow_unsafe"
+    reasons = [event.reason for event in setup.skipped(6)]
+    assert reasons[0] == "POST is not mirrored without --shadow-allow-unsafe and the marker's allow_unsafe"
     assert candidate.requests == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.relay.conftest import OK, Lab, Peer
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -23,7 +24,11 @@ def tunnel(answer: bytes) -> object:
 
 
 CASES = {
-    "WebSocket": (b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n", SWITCH, "an upgrade to websocket"),
+    "WebSocket": (
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        SWITCH,
+        "an upgrade to websocket",
+    ),
     "CONNECT": (b"CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", b"HTTP/1.1 200 Fine\r\n\r\n", "CONNECT"),
     "h2c": (
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",

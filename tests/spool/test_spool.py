@@ -23,7 +23,9 @@ REQUEST = Request("GET", "/\xe9?q", (("Host", "a"), ("X", "\xff")), b"\x00body")
 EVENTS: list[Event] = [
     Opened("p1", "tests/t.py::t", REQUEST, 1.5, ("primary", "candidate")),
     Seen("p1", "primary", 0, Exchange(REQUEST, Response(200, (("A", "b"),), b"\xff\x00", (("T", "1"),), "1.0"), 1.5, 0.25)),
-    Seen("p1", "candidate", 2, Exchange(REQUEST, None, 1.5, None, "no answer", truncated=True, not_seen=frozenset({"body"}), tap="logs of x")),
+    Seen(
+        "p1", "candidate", 2, Exchange(REQUEST, None, 1.5, None, "no answer", truncated=True, not_seen=frozenset({"body"}), tap="logs of x")
+    ),
     Skipped("p2", "an upgrade"),
     Gap("candidate", 1.0, 2.0, "the stream ended"),
     Opened("p3", None, Request("", ""), 0.0, ()),
@@ -141,9 +143,13 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
 
 def test_the_bound_on_disk_is_named_and_what_was_read_makes_room(tmp_path: Path) -> None:
     writer = Writer(tmp_path, "tap", segment_bytes=1000, max_bytes=5000)
-    with pytest.raises(SpoolError, match=r"would grow beyond 5000 bytes \(max_spool\): nothing more is recorded"):
+
+    def fill() -> None:
         for number in range(1000):
             writer.append(Skipped(f"pair{number}", "x" * 100))
+
+    with pytest.raises(SpoolError, match=r"would grow beyond 5000 bytes \(max_spool\): nothing more is recorded"):
+        fill()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 5000
     assert len(list(Reader(tmp_path, delete=True).events())) > 20
     writer.append(Skipped("more", ""))

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peers import MissingError, Running
 from upstreams import free_port, process, until_listening
 
+from peers import MissingError, Running
 from pytest_shadowdiff.envoy.binary import find
 from pytest_shadowdiff.errors import ShadowError
 
@@ -94,24 +94,11 @@ def stream(primary: int, candidate: int, place: Path) -> Iterator[Running]:
     with _envoy(primary, candidate, place, _tap({"admin_config": {"config_id": "both"}})) as (port, admin, pid):
         until_listening(admin)
         seen = place / "stream.json"
-        with seen.open("wb") as out, subprocess.Popen([sys.executable, __file__, str(admin)], stdout=out) as reader:
+        with (
+            seen.open("wb") as out,
+            subprocess.Popen([sys.executable, str(Path(__file__).with_name("stream_reader.py")), str(admin)], stdout=out) as reader,
+        ):
             try:
                 yield Running(port, [pid, reader.pid], lambda: seen.read_bytes().count(b'"http_buffered_trace"') // 2)
             finally:
                 reader.kill()
-
-
-def _read(admin: int) -> None:
-    import socket
-
-    output = {"sinks": [{"format": "JSON_BODY_AS_BYTES", "streaming_admin": {}}], "max_buffered_rx_bytes": 65536, "max_buffered_tx_bytes": 65536}
-    body = json.dumps({"config_id": "both", "tap_config": {"match": {"any_match": True}, "output_config": output}}).encode()
-    with socket.create_connection(("127.0.0.1", admin)) as sock:
-        sock.sendall(b"POST /tap HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        while block := sock.recv(1 << 20):
-            sys.stdout.buffer.write(block)
-            sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    _read(int(sys.argv[1]))

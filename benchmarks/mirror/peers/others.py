@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers import MissingError, Running
 from upstreams import free_port, nginx, process
 
-ADDON = '''
+from peers import MissingError, Running
+
+ADDON = """
 import asyncio, json, os
 from mitmproxy import http
 
@@ -38,7 +39,7 @@ def response(flow: http.HTTPFlow) -> None:
     task = asyncio.get_running_loop().create_task(copy(flow))
     tasks.add(task)
     task.add_done_callback(tasks.discard)
-'''
+"""
 
 
 @contextmanager

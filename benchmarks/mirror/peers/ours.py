@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from peers import Running
-
 from pytest_shadowdiff.model import Upstream
 from pytest_shadowdiff.relay import Relay, Routing
 from pytest_shadowdiff.settings import Limits
