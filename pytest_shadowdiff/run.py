@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +24,7 @@ from pytest_shadowdiff.judge import judge
 from pytest_shadowdiff.judging import Judging, Way
 from pytest_shadowdiff.model import Judgement, Pair, Point, Request, Response, Role, Rule, Upstream, Verdict
 from pytest_shadowdiff.noise import Evidence
+from pytest_shadowdiff.processes.folders import Folder
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.relay import Relay
 from pytest_shadowdiff.report import pair_record
@@ -115,7 +114,8 @@ class Run:
         self.settings = settings
         self.relay: Relay
         self.id = secrets.token_hex(4)
-        self.directory = Path(tempfile.mkdtemp(prefix="shadowdiff-"))
+        self._folder = Folder()
+        self.directory = self._folder.path
         self.redactor = redactor or redactor_of(settings, hooks)
         self.summary = Summary(self.redactor)
         self.accepting = Accepting(acceptances, records=settings.accept, redactor=self.redactor)
@@ -222,7 +222,7 @@ class Run:
             ask=self.relay.ask if settings.control is not None and self._tap.asks() else None,
             learn=self._learn,
         )
-        self._judging = Judging(Reader(self.directory), way, self.verdicts, timeout=settings.timeout)
+        self._judging = Judging(Reader(self.directory, delete=not settings.keep), way, self.verdicts, timeout=settings.timeout)
         self._ends.callback(self._judging.stop)
         self._judging.start()
 
@@ -297,8 +297,10 @@ class Run:
 
     def remove(self) -> None:
         """Delete what is on disk, unless it is to be kept."""
-        if not self.settings.keep:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        if self.settings.keep:
+            self._folder.leave()
+        else:
+            self._folder.remove()
 
 
 def _url(upstream: Upstream) -> str | None:

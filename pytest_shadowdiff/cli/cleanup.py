@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ShadowError: the configuration is wrong, or the cluster cannot be reached.
     """
-    left = _containers(dry_run=arguments.dry_run)
+    left = _containers(dry_run=arguments.dry_run) + _folders(dry_run=arguments.dry_run)
     service = _service(arguments)
     if service is not None or arguments.all_namespaces:
         left += _cluster(arguments, service)
@@ -63,6 +63,18 @@ def _containers(*, dry_run: bool) -> int:
         gone = not dry_run and one.remove()
         left += not gone
         _say(f"{'removed' if gone else 'would remove' if dry_run else 'could not remove'} {one.kind} {one.name} of run {one.run}")
+    return left
+
+
+def _folders(*, dry_run: bool) -> int:
+    """How many folders of runs on this machine are still there."""
+    from pytest_shadowdiff.processes.folders import leftovers, remove
+
+    left = 0
+    for folder in leftovers():
+        gone = not dry_run and remove(folder)
+        left += not gone
+        _say(f"{'removed' if gone else 'would remove' if dry_run else 'could not remove'} folder {folder}")
     return left
 
 
