@@ -60,6 +60,14 @@ class Source:
 
 SOURCES: Mapping[str, Source] = {
     "har": Source("pytest_shadowdiff.traffic.har", re.compile(rb"(?:\xef\xbb\xbf)?\s*\{"), "HTTP Archive (HAR)"),
+    "packets": Source(
+        "pytest_shadowdiff.traffic.packets",
+        re.compile(
+            rb"\xa1\xb2[\xc3\x3c][\xd4\x4d]|[\xd4\x4d][\xc3\x3c]\xb2\xa1|\n\r\r\n|\x1f\x8b"  # pcap, pcapng, packed
+            rb"|(?:.*\n){0,40}?(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{6} (?:\S+ +(?:In|Out|M|B|P) +)?IP6? \S+ > \S+: Flags \["
+        ),
+        "pcap, pcapng, what tcpdump -A prints",
+    ),
 }
 """By what a file begins with; its name says nothing."""
 

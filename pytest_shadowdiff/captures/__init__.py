@@ -1,0 +1,1 @@
+"""Packet captures -> HTTP exchanges: packets, their text form, TCP streams, messages. Nothing is compared or judged here."""
