@@ -106,12 +106,14 @@ def _notes(captures: Sequence[Capture], view: View) -> Iterator[str]:
 
 def _print(out: Console, judged: Judged, view: View, written: Sequence[str]) -> None:
     from pytest_shadowdiff.cli.console import show
-    from pytest_shadowdiff.report.terminal import failure, summary_lines
+    from pytest_shadowdiff.report.terminal import failure_lines, summary_lines
 
     for verdict in (Verdict.DIFFERENT, Verdict.INCOMPLETE):
         found = [pair for pair in judged.shown if pair.verdict is verdict]
         if found:
-            show(out, failure(found, view) + "\n")
+            for text, markup in failure_lines(found, view):
+                show(out, text, markup)
+            show(out, "")
     notes = () if judged.summary.pairs else (NOTHING,)
     for text, markup in summary_lines(judged.summary, width=view.width, verbosity=view.verbosity, notes=notes, written=written):
         show(out, text, markup)

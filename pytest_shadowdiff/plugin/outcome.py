@@ -9,6 +9,16 @@ import pytest
 from pytest_shadowdiff.errors import ShadowDifference, ShadowError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from pytest_shadowdiff.report.lines import Line
+
+    class TerminalWriter(Protocol):
+        """What is needed of pytest's."""
+
+        def line(self, s: str = "", **markup: bool) -> None:
+            """Write a line."""
 
     class _FailError(Exception):
         def __init__(self, msg: str, *, pytrace: bool = True) -> None: ...
@@ -21,8 +31,9 @@ class DifferenceFailedError(_FailError, ShadowDifference):
 
     __module__, __qualname__ = "builtins", "ShadowDifference"  # as people read it in the list of failures
 
-    def __init__(self, text: str, *, pytrace: bool = False) -> None:
-        super().__init__(text, pytrace=pytrace)
+    def __init__(self, lines: Sequence[Line], *, pytrace: bool = False) -> None:
+        super().__init__(plain(lines), pytrace=pytrace)
+        self.lines = () if pytrace else lines
 
 
 class NoVerdictError(_FailError, ShadowError):
@@ -30,5 +41,30 @@ class NoVerdictError(_FailError, ShadowError):
 
     __module__, __qualname__ = "builtins", "NoVerdict"
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, lines: Sequence[Line] = ()) -> None:
         super().__init__(text, pytrace=False)
+        self.lines = lines
+
+
+def plain(lines: Sequence[Line]) -> str:
+    """Lines as one text, without colours."""
+    return "\n".join(line.text for line in lines)
+
+
+class Painted:
+    """A failure as pytest represents it, and in colours where it is printed."""
+
+    def __init__(self, represented: object, lines: Sequence[Line]) -> None:
+        self._represented = represented
+        self._lines = lines
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        """Print it."""
+        for text, markup in self._lines:
+            tw.line(text, **markup)
+
+    def __str__(self) -> str:
+        return str(self._represented)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._represented, name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_shadowdiff.errors import SettingsError
 from pytest_shadowdiff.plugin import ending, marks, workers
+from pytest_shadowdiff.plugin.outcome import Painted
 from pytest_shadowdiff.plugin.session import STATE, Session, State
 
 if TYPE_CHECKING:
@@ -93,8 +94,11 @@ class Phases:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Remember a set-up that failed: its test says nothing more."""
+        """Remember a set-up that failed: its test says nothing more. Show a failure of ours in colours."""
         report = yield
+        lines = getattr(call.excinfo.value, "lines", ()) if call.excinfo else ()
+        if lines and report.longrepr:
+            report.longrepr = cast("Any", Painted(report.longrepr, lines))
         if call.when == "setup" and report.failed:
             item.stash[STATE].failed = True
         return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.model import Pair, Verdict
 from pytest_shadowdiff.plugin.marks import mark_of
-from pytest_shadowdiff.plugin.outcome import DifferenceFailedError, NoVerdictError
+from pytest_shadowdiff.plugin.outcome import DifferenceFailedError, NoVerdictError, plain
 from pytest_shadowdiff.plugin.parts import Gathered
 from pytest_shadowdiff.plugin.workers import marks_of
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.plugin.parts import Result
     from pytest_shadowdiff.redact import Redactor
+    from pytest_shadowdiff.report.lines import Line
     from pytest_shadowdiff.run import Entry, Hooks, Run
     from pytest_shadowdiff.settings import Settings
 
@@ -145,7 +145,7 @@ class Session:
         if failed:
             state.failed = True
             if entry.counts[Verdict.DIFFERENT]:
-                item.add_report_section("call", "shadowdiff", self._failure(entry, Verdict.DIFFERENT))
+                item.add_report_section("call", "shadowdiff", plain(self._failure(entry, Verdict.DIFFERENT)))
             return
         self._raise_differences(entry, state)
 
@@ -176,12 +176,13 @@ class Session:
                 return
             self._raise_differences(entry, state)
             if entry.counts[Verdict.INCOMPLETE] and not state.failed:
-                raise NoVerdictError(self._failure(entry, Verdict.INCOMPLETE))
+                lines = self._failure(entry, Verdict.INCOMPLETE)
+                raise NoVerdictError(plain(lines), lines)
         finally:
             entry.close()
             state.entry = None
 
-    def _failure(self, entry: Entry, verdict: Verdict) -> str:
+    def _failure(self, entry: Entry, verdict: Verdict) -> Sequence[Line]:
         from pytest_shadowdiff.report import terminal
         from pytest_shadowdiff.report.plain import shown
 
@@ -195,7 +196,7 @@ class Session:
             candidate_url=versions["candidate"].url,
         )
         pairs = sorted((pair for pair in entry.pairs if pair.verdict is verdict), key=lambda pair: pair.id)
-        return terminal.failure([shown(pair, entry.run.redactor).pair for pair in pairs], view)
+        return terminal.failure_lines([shown(pair, entry.run.redactor).pair for pair in pairs], view)
 
     def stop(self) -> None:
         """End everything that was started."""
@@ -207,50 +208,3 @@ class Session:
         self.stop()
         for run in self._runs:
             run.remove()
-
-
-def _hooks(config: pytest.Config) -> Hooks:
-    from pytest_shadowdiff.run import Hooks
-
-    hook = config.hook
-
-    callers = [getattr(hook, f"pytest_shadowdiff_{name}") for name in ("endpoint", "normalize", "redact", "judged")]
-    endpoint, normalize, redact, judged = (caller if caller.get_hookimpls() else None for caller in callers)
-    return Hooks(
-        endpoint=endpoint and (lambda request: endpoint(request=request)),
-        normalize=normalize and (lambda request, response: normalize(request=request, response=response) or response),
-        redact=redact and (lambda name, value: redact(name=name, value=value)),
-        judged=judged and (lambda pair: judged(pair=pair)),
-    )
-
-
-def _acceptances(settings: Settings) -> Sequence[Acceptance]:
-    from pytest_shadowdiff.acceptances import load
-    from pytest_shadowdiff.accepting import file_of
-
-    try:
-        return load(file_of(settings.home))
-    except SettingsError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-def _settings(config: pytest.Config) -> Settings:
-    from pytest_shadowdiff.mirror import MIRRORS
-    from pytest_shadowdiff.report import FORMATS
-    from pytest_shadowdiff.rules import rule_from
-    from pytest_shadowdiff.settings import configuration, resolve
-
-    command_line = {name: config.getoption("shadow_" + name, None) for name in (*configuration.OPTIONS, "config")}
-    folder = config.invocation_params.dir
-    try:
-        file = command_line["config"] or os.environ.get(resolve.variable_of("config"))
-        loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
-        options = resolve.Options(command_line, os.environ, loaded)
-        settings = resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
-        if settings.routes:
-            from pytest_shadowdiff.envoy.routed import enacted_by
-
-            enacted_by(settings)
-    except SettingsError as error:
-        raise pytest.UsageError(str(error)) from None
-    return settings

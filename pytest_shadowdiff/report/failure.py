@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_shadowdiff.model import SAFE_METHODS, Difference, Exchange, Kind, Pair, Response, Verdict
+from pytest_shadowdiff.model import Difference, Kind, Pair, Verdict
 from pytest_shadowdiff.report.curl import curl
+from pytest_shadowdiff.report.facts import asked, equal, said_of, seen
+from pytest_shadowdiff.report.lines import BAD, FAINT, GOOD, STRONG, WORST, Line, marked
 from pytest_shadowdiff.report.paste import rule_lines
 from pytest_shadowdiff.report.paths import general, place, plainly
 from pytest_shadowdiff.report.text import as_json, broken, columns, cut, padded, side_by_side, visible
+from pytest_shadowdiff.report.whole import explained, messages
 
 _NOTHING = "(not there)"
 _INDENT = "    "
@@ -57,7 +59,12 @@ class View:
 
 
 def failure(pairs: Sequence[Pair], view: View | None = None) -> str:
-    """The text of a failure.
+    """The text of a failure, without colours; as `failure_lines`."""
+    return "\n".join(line.text for line in failure_lines(pairs, view))
+
+
+def failure_lines(pairs: Sequence[Pair], view: View | None = None) -> list[Line]:
+    """What a failing test shows.
 
     Args:
         pairs: different or incomplete ones, as `plain.shown` made them.
@@ -65,10 +72,12 @@ def failure(pairs: Sequence[Pair], view: View | None = None) -> str:
     """
     view = view or View()
     first, rest = _unlike(sorted(pairs, key=lambda pair: pair.id), view.pairs)
-    blocks: list[Iterable[str]] = [_pair(pair, view) for pair in first]
-    if rest:
-        blocks.append(_more(rest))
-    return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks)
+    lines: list[Line] = []
+    for number, pair in enumerate(first):
+        lines += [Line()] if number else []
+        lines += _incomplete(pair, view) if pair.verdict is Verdict.INCOMPLETE else _different(pair, view)
+    lines += _more(rest) if rest else []
+    return [Line(line.text.rstrip(), line.markup) for line in lines]
 
 
 def _unlike(pairs: Sequence[Pair], most: int) -> tuple[list[Pair], list[Pair]]:
@@ -83,34 +92,27 @@ def _unlike(pairs: Sequence[Pair], most: int) -> tuple[list[Pair], list[Pair]]:
     return first, rest
 
 
-def _pair(pair: Pair, view: View) -> Iterator[str]:
-    if pair.verdict is Verdict.INCOMPLETE:
-        yield from _incomplete(pair, view)
-        return
-    yield f"{visible(pair.endpoint or pair.request.method)}: {visible(view.candidate)} means something else than {visible(view.primary)}"
-    yield ""
-    yield f"  {_request(pair, view)}"
-    if view.verbosity < 0:
-        for difference in pair.differences[: view.differences]:
-            yield cut(f"  {visible(difference.path)}: {_brief(difference)}", view.width)
-    else:
-        reasons, _ = said_of(pair)
-        for difference in pair.differences[: view.differences]:
-            yield ""
-            yield from _difference(difference, reasons.get(difference.path, ""), view)
-    if len(pair.differences) > view.differences:
-        yield f"  and {len(pair.differences) - view.differences} more differences (-v shows more)"
+def _different(pair: Pair, view: View) -> Iterator[Line]:
+    yield Line(f"{_endpoint(pair)}: {visible(view.candidate)} means something else than {visible(view.primary)}", WORST)
+    yield Line()
+    yield Line(f"  {_request(pair, view)}")
+    yield from _differences(pair, view)
     if view.verbosity >= 0:
-        yield ""
-        yield from _facts(pair, view)
-        yield ""
+        yield Line()
+        yield from _beside("equal:", equal(pair), view)
+        yield from _beside("asked:", asked(pair, view.primary, view.candidate), view)
+        yield Line()
         yield from _commands(pair, view)
         yield from _rule(pair)
     if view.verbosity > 0:
         yield from _noise(pair, view)
     if view.verbosity > 1:
-        yield from _explained(pair)
-        yield from _messages(pair, view)
+        yield from explained(pair)
+        yield from messages(pair, view.primary, view.candidate)
+
+
+def _endpoint(pair: Pair) -> str:
+    return visible(pair.endpoint or pair.request.method)
 
 
 def _request(pair: Pair, view: View) -> str:
@@ -120,6 +122,18 @@ def _request(pair: Pair, view: View) -> str:
     if view.verbosity < 1:
         request = cut(request, max(20, room))
     return f"{padded(request, room)}  {ident}"
+
+
+def _differences(pair: Pair, view: View) -> Iterator[Line]:
+    reasons, _ = said_of(pair)
+    for difference in pair.differences[: view.differences]:
+        if view.verbosity < 0:
+            yield Line(cut(f"  {visible(difference.path)}: {_brief(difference)}", view.width))
+        else:
+            yield Line()
+            yield from _difference(difference, reasons.get(difference.path, ""), view)
+    if len(pair.differences) > view.differences:
+        yield Line(f"  and {len(pair.differences) - view.differences} more differences (-v shows more)")
 
 
 def _brief(difference: Difference) -> str:
@@ -135,214 +149,72 @@ def _values(difference: Difference) -> tuple[str, str]:
     )
 
 
-def said_of(pair: Pair) -> tuple[dict[str, str], str]:
-    """What a judge said of each difference, by path, and what else it said of the pair."""
-    reasons: dict[str, str] = {}
-    rest: list[str] = []
-    paths = [difference.path for difference in pair.differences]
-    for part in pair.reason.split("; ") if pair.reason else ():
-        path = next((path for path in paths if part.startswith(f"{path}: ")), None)
-        if path is None:
-            rest.append(part)
-        else:
-            reasons[path] = part.removeprefix(f"{path}: ")
-    return reasons, "; ".join(rest)
-
-
-def _difference(difference: Difference, reason: str, view: View) -> Iterator[str]:
-    yield f"  {visible(difference.path)}  {difference.kind}"
+def _difference(difference: Difference, reason: str, view: View) -> Iterator[Line]:
+    yield Line(f"  {visible(difference.path)}  {difference.kind}", STRONG)
     label = max(columns(visible(view.primary)), columns(visible(view.candidate)))
     room = view.width - len(_INDENT) - label - 2
-    one, other = _values(difference)
-    if view.verbosity > 1:
-        room = max(room, 4000)
-    one, other, pointer = side_by_side(one, other, max(20, room))
-    yield f"{_INDENT}{padded(visible(view.primary), label)}  {one}"
-    yield f"{_INDENT}{padded(visible(view.candidate), label)}  {other}"
+    one, other, pointer = side_by_side(*_values(difference), max(room, 4000 if view.verbosity > 1 else 20))
+    yield Line(f"{_INDENT}{padded(visible(view.primary), label)}  {one}", GOOD)
+    yield Line(f"{_INDENT}{padded(visible(view.candidate), label)}  {other}", BAD)
     if pointer and _NOTHING not in (one, other):
-        yield f"{_INDENT}{' ' * label}  {pointer}"
+        yield Line(f"{_INDENT}{' ' * label}  {pointer}", BAD)
     if reason:
-        yield from broken(visible(reason), max(20, view.width - len(_INDENT)), _INDENT)
+        yield from marked(broken(visible(reason), max(20, view.width - len(_INDENT)), _INDENT), FAINT)
 
 
-def _facts(pair: Pair, view: View) -> Iterator[str]:
-    yield from _wrapped("equal:", _equal(pair), view.width)
-    yield from _wrapped("asked:", _asked(pair, view), view.width)
-
-
-def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
+def _beside(label: str, text: str, view: View) -> Iterator[Line]:
     """A label and a text beside it, broken between words."""
-    return broken(visible(text), max(20, width - 13), f"  {label:<11}", " " * 13)
+    return marked(broken(visible(text), max(20, view.width - 13), f"  {label:<11}", " " * 13))
 
 
-def _equal(pair: Pair) -> str:
-    """What was the same, in one line."""
-    primary, candidate = _response(pair.primary), _response(pair.candidate)
-    if primary is None or candidate is None:
-        return "nothing that could be compared"
-    paths = [difference.path for difference in (*pair.differences, *pair.noise)]
-    parts = [f"status {primary.status}"] if "status" not in paths else []
-    same = _equal_headers(primary, candidate)
-    parts += [f"{same} header" if same == 1 else f"{same} headers"] if same else []
-    return ", ".join(parts + _equal_body(pair, primary, candidate)) or "nothing"
-
-
-def _equal_headers(primary: Response, candidate: Response) -> int:
-    def by_name(response: Response) -> dict[str, list[str]]:
-        values: dict[str, list[str]] = {}
-        for name, value in response.headers:
-            values.setdefault(name.lower(), []).append(value)
-        return values
-
-    theirs = by_name(candidate)
-    return sum(theirs.get(name) == values for name, values in by_name(primary).items())
-
-
-def _equal_body(pair: Pair, primary: Response, candidate: Response) -> list[str]:
-    if primary.body == candidate.body:
-        return [f"the body ({len(primary.body)} bytes)"] if primary.body else []
-    try:
-        total = _leaves(json.loads(primary.body))
-    except (ValueError, RecursionError):
-        return []
-    inside = [difference.primary for difference in (*pair.differences, *pair.noise) if difference.path.startswith("$")]
-    differing = sum(_leaves(value) for value in inside if value is not None)
-    return [f"{total - differing} of {total} values in the body"] if 0 < differing < total else []
-
-
-def _leaves(value: object) -> int:
-    """How many values a document holds that hold no others."""
-    count, rest = 0, [value]
-    while rest:
-        item = rest.pop()
-        inner = list(item.values()) if isinstance(item, dict) else list(item) if isinstance(item, (list, tuple)) else None
-        count += not inner
-        rest += inner or ()
-    return count
-
-
-def _response(exchange: Exchange | None) -> Response | None:
-    return exchange.response if exchange else None
-
-
-def _asked(pair: Pair, view: View) -> str:
-    """How much was seen, and so why the difference is not taken for noise."""
-    _, rest = said_of(pair)
-    more = f"; {rest}" if rest else ""
-    asked = sum(repeat.control is not None and repeat.control.response is not None for repeat in pair.repeats)
-    again = sum(repeat.candidate is not None and repeat.candidate.response is not None for repeat in pair.repeats)
-    if asked and again:
-        return f"{view.primary} {_times(asked)} more, {view.candidate} {_times(again)} more{more}"
-    if asked or (pair.control is not None and pair.control.response is not None):
-        return f"{view.primary} {_times(asked or 1)} more{more}"
-    if pair.request.method.upper() not in SAFE_METHODS:
-        return f"no control: {pair.request.method} is not asked twice{more}"
-    return f"no control, so it is not known whether {view.primary} agrees with itself{more}"
-
-
-def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _commands(pair: Pair, view: View) -> Iterator[str]:
+def _commands(pair: Pair, view: View) -> Iterator[Line]:
     for name, base in ((view.primary, view.primary_url), (view.candidate, view.candidate_url)):
-        yield f"  {visible(name)}:"
-        yield f"{_INDENT}{curl(pair.request, base) if base else curl(pair.request, 'http://' + _placeholder(name))}"
+        yield Line(f"  {visible(name)}:")
+        yield Line(f"{_INDENT}{curl(pair.request, base or f'http://{_placeholder(name)}')}", FAINT)
 
 
 def _placeholder(name: str) -> str:
     return "".join(character if character.isalnum() and character.isascii() else "-" for character in name) or "version"
 
 
-def _rule(pair: Pair) -> Iterator[str]:
-    lines = rule_lines(pair.endpoint, ((difference.path, str(difference.kind)) for difference in pair.differences))
-    if lines:
-        yield ""
-        yield "  if this means nothing, in pyproject.toml:"
-    for line in lines:
-        yield f"{_INDENT}{line}"
+def _rule(pair: Pair) -> Iterator[Line]:
+    rule = rule_lines(pair.endpoint, ((difference.path, str(difference.kind)) for difference in pair.differences))
+    if rule:
+        yield Line()
+        yield Line("  if this means nothing, in pyproject.toml:")
+        yield from marked((f"{_INDENT}{line}" for line in rule), FAINT)
 
 
-def _noise(pair: Pair, view: View) -> Iterator[str]:
+def _noise(pair: Pair, view: View) -> Iterator[Line]:
     if pair.noise:
-        yield ""
-        yield "  taken for noise:"
-        for difference in pair.noise[: view.differences]:
-            yield cut(f"{_INDENT}{visible(difference.path)}: {_brief(difference)}", max(view.width, 200))
+        yield Line()
+        yield Line("  taken for noise:")
+        brief = (f"{_INDENT}{visible(difference.path)}: {_brief(difference)}" for difference in pair.noise[: view.differences])
+        yield from marked((cut(line, max(view.width, 200)) for line in brief), FAINT)
 
 
-def _explained(pair: Pair) -> Iterator[str]:
-    """DeepDiff's words for each subtree that differs."""
-    subtrees = [each for each in pair.differences if isinstance(each.primary, (dict, list)) and isinstance(each.candidate, (dict, list))]
-    if subtrees:
-        from deepdiff import DeepDiff
-
-        for difference in subtrees[:10]:
-            yield ""
-            yield f"  {visible(difference.path)} in detail:"
-            for line in DeepDiff(difference.primary, difference.candidate, verbose_level=2).pretty().splitlines():
-                yield f"{_INDENT}{visible(line)}"
-
-
-def _messages(pair: Pair, view: View) -> Iterator[str]:
-    """The request and both answers, whole."""
-    yield ""
-    yield "  request:"
-    yield from _message(f"{pair.request.method} {pair.request.target}", pair.request.headers, pair.request.body)
-    for name, exchange in ((view.primary, pair.primary), (view.candidate, pair.candidate), ("control", pair.control)):
-        response = _response(exchange)
-        if response is not None:
-            yield ""
-            yield f"  {visible(name)}:"
-            yield from _message(str(response.status), response.headers, response.body)
-
-
-def _message(start: str, headers: Iterable[tuple[str, str]], body: bytes) -> Iterator[str]:
-    yield f"{_INDENT}{visible(start)}"
-    for name, value in headers:
-        yield f"{_INDENT}{visible(name)}: {visible(value)}"
-    if body:
-        yield ""
-    try:
-        lines = body.decode("utf-8").splitlines()
-    except UnicodeDecodeError:
-        lines = [f"({len(body)} bytes that are no text)"]
-    for line in lines:
-        yield f"{_INDENT}{visible(line)}"
-
-
-def _incomplete(pair: Pair, view: View) -> Iterator[str]:
-    yield f"{visible(pair.endpoint or pair.request.method)}: no verdict"
-    yield ""
-    yield f"  {_request(pair, view)}"
+def _incomplete(pair: Pair, view: View) -> Iterator[Line]:
+    yield Line(f"{_endpoint(pair)}: no verdict", WORST)
+    yield Line()
+    yield Line(f"  {_request(pair, view)}")
     reason = plainly(pair.reason) or "nothing was seen of it"
-    yield from _wrapped("why:", reason, view.width)
+    yield from _beside("why:", reason, view)
     for name, exchange in ((view.primary, pair.primary), (view.candidate, pair.candidate)):
-        yield from _wrapped(f"{visible(name)}:", _seen(exchange), view.width)
+        yield from _beside(f"{visible(name)}:", seen(exchange), view)
     hint = next((hint for sign, hint in _HINTS.items() if sign in reason), "")
     if hint:
-        yield from _wrapped("next:", hint, view.width)
+        yield from _beside("next:", hint, view)
     if view.verbosity >= 0:
-        yield ""
+        yield Line()
         yield from _commands(pair, view)
     if view.verbosity > 1:
-        yield from _messages(pair, view)
+        yield from messages(pair, view.primary, view.candidate)
 
 
-def _seen(exchange: Exchange | None) -> str:
-    """What was seen of one side."""
-    response = _response(exchange)
-    if exchange is None or response is None:
-        return "no answer was seen"
-    took = f" after {exchange.seconds:.3f} s" if exchange.seconds is not None else ""
-    short = ", cut off" if exchange.truncated else ""
-    return f"status {response.status}, {len(response.body)} bytes{took}{short}"
-
-
-def _more(pairs: Sequence[Pair]) -> list[str]:
-    counts = Counter(f"{visible(pair.endpoint or pair.request.method)}" for pair in pairs)
+def _more(pairs: Sequence[Pair]) -> Iterator[Line]:
+    counts = Counter(map(_endpoint, pairs))
     one = len(pairs) == 1
     verdicts = ("differs" if one else "differ") if pairs[0].verdict is Verdict.DIFFERENT else f"{'has' if one else 'have'} no verdict"
-    head = f"and {len(pairs)} more {'pair' if one else 'pairs'} {verdicts} (-v shows more):"
-    rest = [f"  {count} x {endpoint}" for endpoint, count in counts.most_common(10)]
-    return [head, *rest]
+    yield Line()
+    yield Line(f"and {len(pairs)} more {'pair' if one else 'pairs'} {verdicts} (-v shows more):")
+    yield from marked(f"  {count} x {endpoint}" for endpoint, count in counts.most_common(10))

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_shadowdiff.model import Verdict
+from pytest_shadowdiff.report.lines import BAD, BEST, DOUBTFUL, FAINT, PLAIN, WORST, Line, marked
 from pytest_shadowdiff.report.paste import rule_lines
 from pytest_shadowdiff.report.paths import plainly
 from pytest_shadowdiff.report.summary import Endpoint, Summary
 from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, duration, padded, visible
 
-Line = tuple[str, Mapping[str, bool]]
-"""A line, and its markup as pytest's terminal writer takes it."""
-
-_COLOURS = {
-    Verdict.DIFFERENT: {"red": True},
-    Verdict.INCOMPLETE: {"red": True},
-    Verdict.PARTIAL: {"yellow": True},
-    Verdict.SKIPPED: {"yellow": True},
-}
+_COLOURS = {Verdict.DIFFERENT: BAD, Verdict.INCOMPLETE: BAD, Verdict.PARTIAL: DOUBTFUL, Verdict.SKIPPED: DOUBTFUL}
 _COLUMNS = (Verdict.DIFFERENT, Verdict.INCOMPLETE, Verdict.PARTIAL, Verdict.ACCEPTED, Verdict.NOISE, Verdict.SAME, Verdict.SKIPPED)
 _ROWS = 12
 
@@ -43,19 +36,15 @@ def summary_lines(
         written: a line for each report.
     """
     if verbosity >= 0:
-        yield from (_plain(visible(line)) for line in mirror)
+        yield from marked(map(visible, mirror))
     yield _counts(summary)
     if verbosity >= 0:
         yield from _table(summary, width, verbosity)
         yield from _differences(summary, width, verbosity)
         yield from _reasons(summary, width, verbosity)
     yield from _findings(summary, width)
-    yield from ((cut(visible(note), 10 * width), {"red": True}) for note in notes)
-    yield from (_plain(visible(line)) for line in written)
-
-
-def _plain(text: str) -> Line:
-    return text, {}
+    yield from marked((cut(visible(note), 10 * width) for note in notes), BAD)
+    yield from marked(map(visible, written))
 
 
 def _counts(summary: Summary) -> Line:
@@ -66,7 +55,7 @@ def _counts(summary: Summary) -> Line:
     skipped = summary.verdicts[Verdict.SKIPPED]
     text = pairs + (f": {', '.join(parts)}" if parts else "") + (f"; {skipped} skipped, not compared" if skipped else "")
     bad = summary.verdicts[Verdict.DIFFERENT] or summary.verdicts[Verdict.INCOMPLETE]
-    return text, {"bold": True, ("red" if bad or not summary.pairs else "green"): True}
+    return Line(text, WORST if bad or not summary.pairs else BEST)
 
 
 def _table(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
@@ -83,16 +72,16 @@ def _table(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
     names = [cut_middle(visible(name), room) for name, _ in rows]
     room = max(map(columns, [*names, "endpoint"]))
     heads = "".join(f"  {verdict:>{each}}" for verdict, each in zip(shown, widths, strict=True))
-    yield f"  {padded('endpoint', room)}{heads}" + (f"  {'p50':>{timed}}" if timed else ""), {"light": True}
+    yield Line(f"  {padded('endpoint', room)}{heads}" + (f"  {'p50':>{timed}}" if timed else ""), FAINT)
     for name, (_, endpoint), time in zip(names, rows, times, strict=True):
         cells = "".join(f"  {endpoint.verdicts[verdict] or '-':>{each}}" for verdict, each in zip(shown, widths, strict=True))
-        yield f"  {padded(name, room)}{cells}" + (f"  {time:>{timed}}" if time else ""), _colour(endpoint)
+        yield Line(f"  {padded(name, room)}{cells}" + (f"  {time:>{timed}}" if time else ""), _colour(endpoint))
     if len(ranked) > len(rows):
-        yield f"  and {len(ranked) - len(rows)} more endpoints (-v shows all)", {"light": True}
+        yield Line(f"  and {len(ranked) - len(rows)} more endpoints (-v shows all)", FAINT)
 
 
 def _colour(endpoint: Endpoint) -> Mapping[str, bool]:
-    return next((_COLOURS[verdict] for verdict in _COLUMNS if verdict in _COLOURS and endpoint.verdicts[verdict]), {})
+    return next((_COLOURS[verdict] for verdict in _COLUMNS if verdict in _COLOURS and endpoint.verdicts[verdict]), PLAIN)
 
 
 def _times(summary: Summary, name: str) -> str:
@@ -108,21 +97,19 @@ def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]
         count = endpoint.verdicts[Verdict.DIFFERENT]
         if not count or not places:
             continue
-        yield _plain("")
-        yield (
-            f"{visible(name)}: {count} of {endpoint.pairs} {'pair differs' if endpoint.pairs == 1 else 'pairs differ'}",
-            {"red": True, "bold": True},
-        )
+        yield Line()
+        verb = "pair differs" if endpoint.pairs == 1 else "pairs differ"
+        yield Line(f"{visible(name)}: {count} of {endpoint.pairs} {verb}", WORST)
         shown = places if verbosity > 0 else places[:_ROWS]
         room = min(max(columns(visible(path)) for (path, _), _ in shown), max(20, width - 30))
         for (path, kind), field in shown:
-            yield _plain(f"  {padded(cut_middle(visible(path), room), room)}  {kind:<14}  {field.count - field.control_count}")
+            yield Line(f"  {padded(cut_middle(visible(path), room), room)}  {kind:<14}  {field.count - field.control_count}")
         if len(places) > len(shown):
-            yield _plain(f"  and {len(places) - len(shown)} more places (-v shows all)")
+            yield Line(f"  and {len(places) - len(shown)} more places (-v shows all)")
         rule = rule_lines(name, (key for key, _ in shown))
         if rule:
-            yield _plain("  if that means nothing:")
-        yield from (_plain(f"    {line}") for line in rule)
+            yield Line("  if that means nothing:")
+        yield from marked((f"    {line}" for line in rule), FAINT)
 
 
 def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
@@ -131,16 +118,16 @@ def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
         reasons = summary.reasons.get(verdict)
         if not reasons:
             continue
-        yield _plain("")
-        yield f"{title}:", _COLOURS[verdict]
+        yield Line()
+        yield Line(f"{title}:", _COLOURS[verdict])
         listed = reasons.most_common(None if verbosity > 0 else _ROWS)
         yield from _counted(listed, width)
         if len(listed) < len(reasons):
-            yield _plain(f"  and {len(reasons) - len(listed)} more reasons (-v shows all)")
+            yield Line(f"  and {len(reasons) - len(listed)} more reasons (-v shows all)")
     if summary.not_seen:
         parts = ", ".join(f"{part} of {count}" for part, count in sorted(summary.not_seen.items()))
-        yield _plain("")
-        yield f"The tap cannot show everything; not seen: {parts} pairs.", {"yellow": True}
+        yield Line()
+        yield Line(f"The tap cannot show everything; not seen: {parts} pairs.", DOUBTFUL)
 
 
 def _counted(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
@@ -148,14 +135,14 @@ def _counted(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
     digits = max(len(str(count)) for _, count in listed)
     for reason, count in listed:
         lead = f"  {count:>{digits}} x "
-        yield from map(_plain, broken(visible(plainly(reason)), max(20, width - len(lead)), lead, " " * len(lead)))
+        yield from marked(broken(visible(plainly(reason)), max(20, width - len(lead)), lead, " " * len(lead)))
 
 
 def _findings(summary: Summary, width: int) -> Iterator[Line]:
     findings = summary.findings()
     if findings:
-        yield _plain("")
-        yield "What only many pairs show:", {"red": True}
+        yield Line()
+        yield Line("What only many pairs show:", BAD)
     for finding in findings:
         said = visible(f"{finding.endpoint} {finding.path}: {finding.what} (p = {finding.p:.2g})")
-        yield from map(_plain, broken(said, max(20, width - 4), "  ", "    "))
+        yield from marked(broken(said, max(20, width - 4), "  ", "    "))

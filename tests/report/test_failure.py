@@ -17,7 +17,7 @@ from pytest_shadowdiff.model import Difference, Exchange, Pair, Repeat, Request,
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.report.curl import curl, quoted
 from pytest_shadowdiff.report.plain import shown
-from pytest_shadowdiff.report.terminal import View, failure
+from pytest_shadowdiff.report.terminal import View, failure, failure_lines
 from pytest_shadowdiff.report.text import columns, side_by_side, visible
 
 if sys.version_info >= (3, 11):
@@ -170,3 +170,10 @@ def test_curl() -> None:
     assert curl(Request("HEAD", "/"), "http://h:1") == "curl -I http://h:1/"
     assert "-X PUT" in curl(Request("PUT", "/", (), b"1"), "http://h:1")
     assert "3 bytes" in curl(Request("POST", "/", (), b"\xff\x00\xff"), "http://h:1")
+
+
+def test_colours_say_which_side_a_line_is_of(pair: MakePair) -> None:
+    lines = {line.text.strip(): dict(line.markup) for line in failure_lines([pair({}, {}, TOTAL)], VIEW)}
+    assert lines["v1  12.5"] == {"green": True}
+    assert lines['v2  "12.5"'] == {"red": True}
+    assert lines["GET /orders/{id}: v2 means something else than v1"] == {"red": True, "bold": True}
