@@ -103,6 +103,7 @@ class Copies:
 
     Attributes:
         bit: of the side, in records.
+        recorded: the answers are written here; a tap sees those that are not, but for what comes to nothing.
         timeout: seconds after the primary's answer.
     """
 
@@ -117,6 +118,7 @@ class Copies:
         timeout: float,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.recorded = True
         self.bit = 1 << role
         self.timeout = timeout
         self._role = role
@@ -150,7 +152,7 @@ class Copies:
 
     def answer(self, call: Call) -> Answer:
         """What follows this side's answer to a call."""
-        return Answer(call.method, self._limits.body, Place(self._recorder, call.pair, self._role, 0))
+        return Answer(call.method, self._limits.body, Place(self._recorder, call.pair, self._role, 0) if self.recorded else None)
 
     def complete(self, copy: Copy) -> None:
         """The call's request is complete, so that its copy can be sent."""
@@ -189,7 +191,7 @@ class Copies:
         """It was answered, or will never be."""
         self._finish(copy)
         call = copy.call
-        if not call.watched:
+        if not call.watched or not (self.recorded or problem):
             return
         seconds = copy.ended_at - copy.sent_at if copy.answer.ended else None
         record = seen(call.pair, self._role, 0, copy.started or call.started, seconds, copy.answer, problem)

@@ -157,7 +157,7 @@ class Entry:
 
     def _primary_seen(self, call: Call, problem: str) -> None:
         server = self.server
-        if server.own & _PRIMARY:
+        if server.own & _PRIMARY or problem:
             answer = call.answer
             seconds = server.loop.time() - call.sent_at if answer is not None and answer.ended else None
             record = seen(call.pair, 0, 0, call.started, seconds, answer, problem)

@@ -44,7 +44,7 @@ class Relay:
         timeout: seconds after the primary's answer that a copy's answer may take.
         limits: bounds on bodies.
         percent: the share of requests that is mirrored.
-        bounds: the relay's own bounds; by default those of `RelayLimits`.
+        bounds: the relay's own bounds; by default what `limits` says of them.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Relay:
         percent: float = 100.0,
         bounds: RelayLimits | None = None,
     ) -> None:
-        bounds = bounds or RelayLimits()
-        self._plan = Plan(routing, str(directory), run_id, timeout, percent, replace(bounds, body=limits.body))
+        bounds = replace(bounds, body=limits.body) if bounds is not None else _bounds(limits)
+        self._plan = Plan(routing, str(directory), run_id, timeout, percent, bounds)
         self._directory = directory
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -274,6 +274,17 @@ class Relay:
         except OSError:
             return ""
         return lines[-1] if lines else ""
+
+
+def _bounds(limits: Limits) -> RelayLimits:
+    return RelayLimits(
+        body=limits.body,
+        queue=limits.queue,
+        queue_bytes=limits.queue_bytes,
+        connections=limits.connections,
+        head_seconds=limits.head_seconds,
+        spool=limits.spool,
+    )
 
 
 def _wire(request: Request) -> tuple[bytes, bytes, int]:

@@ -57,7 +57,7 @@ class Server:
         self.own = self.owed & self.records
         self.recorder = Recorder(Writer(Path(plan.directory), f"relay-{os.getpid()}", max_bytes=plan.limits.spool), loop, failed)
         self.primary = self._dialer("primary", routing.primary)
-        run = plan.run_id if routing.marked else ""
+        self._run = run = plan.run_id if routing.marked else ""
         self.primary_rewriting = Rewriting(routing.primary, run)
         self.unmarked = Rewriting(routing.primary)
         self.copies = [self._copies(role, to, plan.timeout) for role, to in _copied(plan)]
@@ -139,15 +139,17 @@ class Server:
         return Sender(self._dialer(role, upstream), self.loop, self.limits.connections)
 
     def _copies(self, role: Role, upstream: Upstream, timeout: float) -> Copies:
-        return Copies(
+        copies = Copies(
             ROLES.index(role),
             self._sender(role, upstream),
-            Rewriting(upstream),
+            Rewriting(upstream, self._run),
             self.recorder,
             self.limits,
             timeout=timeout,
             loop=self.loop,
         )
+        copies.recorded = bool(self.records & copies.bit)
+        return copies
 
 
 def _copied(plan: Plan) -> list[tuple[Role, Upstream]]:

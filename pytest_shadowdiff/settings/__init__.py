@@ -90,12 +90,22 @@ class Limits:
         ratio: how many times a content coding may inflate a body beyond its first MiB (`max_ratio`).
         depth: nesting of a document (`max_depth`).
         seconds: CPU seconds that one comparison may take (`max_compare_seconds`).
+        queue: copies that are waited for at one time (`max_queue`).
+        queue_bytes: bytes that their requests may hold in memory (`max_queue_bytes`).
+        connections: to one version at one time, for copies (`max_connections`).
+        head_seconds: how long a caller may take to send a header section (`max_head_seconds`).
+        spool: bytes on disk for what was seen and not yet judged (`max_spool`).
     """
 
     body: int = 16 * 1024 * 1024
     ratio: int = 200
     depth: int = 500
     seconds: float = 2.0
+    queue: int = 1024
+    queue_bytes: int = 64 * 1024 * 1024
+    connections: int = 64
+    head_seconds: float = 60.0
+    spool: int = 4 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

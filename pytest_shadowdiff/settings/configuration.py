@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from pytest_shadowdiff.errors import SettingsError
@@ -24,7 +24,17 @@ TARGET_KEYS = frozenset(
 )
 LOG_FORMATS = ("combined", "common", "envoy", "json")
 SERVICE_KEYS = frozenset(item.name for item in fields(Service))
-LIMIT_KEYS = {"max_body": "body", "max_ratio": "ratio", "max_depth": "depth", "max_compare_seconds": "seconds"}
+LIMIT_KEYS = {
+    "max_body": "body",
+    "max_ratio": "ratio",
+    "max_depth": "depth",
+    "max_compare_seconds": "seconds",
+    "max_queue": "queue",
+    "max_queue_bytes": "queue_bytes",
+    "max_connections": "connections",
+    "max_head_seconds": "head_seconds",
+    "max_spool": "spool",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +304,4 @@ def _limits(values: object, place: str) -> Limits:
     table = Table(values, place, LIMIT_KEYS)
     given = {LIMIT_KEYS[key]: table.number(key, least=0.01) for key in table.values}
     default = Limits()
-    return Limits(
-        body=int(given.get("body") or default.body),
-        ratio=int(given.get("ratio") or default.ratio),
-        depth=int(given.get("depth") or default.depth),
-        seconds=given.get("seconds") or default.seconds,
-    )
+    return replace(default, **{name: type(getattr(default, name))(value) for name, value in given.items() if value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -34,6 +35,10 @@ _DECODE: Final = {
 }
 
 
+HELD_SECONDS: Final = 2.0
+"""How long an `Opened` waits for the rest of its request's body before it comes without."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
     path: Path
@@ -47,6 +52,7 @@ class _Open:
 
     record: raw.OpenRecord
     waiting: int
+    since: float
     request: Request | None = None
 
 
@@ -73,6 +79,7 @@ class Reader:
         self._delete = delete
         self._series: dict[str, Series] = {}
         self._open: dict[str, _Open] = {}
+        self._held: set[str] = set()
         self._kept = _Kept()
         self._finished: set[Path] = set()
 
@@ -83,7 +90,7 @@ class Reader:
         request, so it may come some time after the request began, but before anything else of its pair.
 
         Args:
-            final: the writers have ended: requests whose body never came to its end are opened as they are.
+            final: the writers have ended, so that no request's body is waited for.
 
         Raises:
             SpoolError: a segment is damaged or of another version; it names file and byte.
@@ -95,8 +102,9 @@ class Reader:
                 else:
                     yield from self._events_of(record)
         self._drop_finished()
-        if final:
-            for pair in [pair for pair, opened in self._open.items() if opened.request is None]:
+        if self._held:
+            late = time.monotonic() - (0.0 if final else HELD_SECONDS)
+            for pair in [pair for pair in self._held if self._open[pair].since <= late]:
                 yield self._opened(pair, self._open[pair], b"")
 
     def _all(self) -> list[Series]:
@@ -128,10 +136,12 @@ class Reader:
             yield cast("Event", what)
 
     def _on_open(self, what: raw.OpenRecord) -> Iterator[Event]:
-        opened = _Open(what, waiting=what.own)
+        opened = _Open(what, what.own, time.monotonic())
         if what.own or what.more:
             self._open[what.pair] = opened
-        if not what.more:
+        if what.more:
+            self._held.add(what.pair)
+        else:
             yield self._opened(what.pair, opened, b"")
 
     def _on_part(self, what: raw.PartRecord, record: Record) -> None:
@@ -141,8 +151,12 @@ class Reader:
 
     def _on_rest(self, what: raw.RestRecord) -> Iterator[Event]:
         opened = self._open.get(what.pair)
-        if opened is not None and opened.request is None:
+        if opened is None:
+            return
+        if opened.request is None:
             yield self._opened(what.pair, opened, what.wire)
+        else:  # it could not wait; what the sides received is whole all the same
+            opened.request = self._whole_request(what.pair, opened.record, what.wire, last=True)
 
     def _on_seen(self, what: raw.SeenRecord) -> Iterator[Event]:
         opened = self._open.get(what.pair)
@@ -171,13 +185,18 @@ class Reader:
 
     def _opened(self, pair: str, opened: _Open, rest: bytes) -> Opened:
         record = opened.record
-        wire = self._whole(pair, raw.REQUEST, 0, rest, first=record.wire)
-        opened.request = request = request_of(wire, record.framing)
-        opened.record.wire = b""
+        late = pair in self._held and not rest
+        self._held.discard(pair)
+        opened.request = request = self._whole_request(pair, record, rest, last=not late)
         if not opened.waiting:
             self._open.pop(pair, None)
         owed = tuple([role for bit, role in enumerate(raw.ROLES) if record.owed >> bit & 1])
         return Opened(pair, record.test, request, record.started, owed)
+
+    def _whole_request(self, pair: str, record: raw.OpenRecord, rest: bytes, *, last: bool) -> Request:
+        wire = self._whole(pair, raw.REQUEST, 0, rest, first=record.wire)
+        record.wire = b"" if last else wire
+        return request_of(wire, record.framing)
 
     def _request(self, what: raw.SeenRecord, opened: Request | None) -> Request:
         if what.form == raw.AS_OPENED:

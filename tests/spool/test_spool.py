@@ -263,3 +263,19 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run(20_000)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+
+
+def test_a_request_that_takes_long_is_opened_as_it_is_and_completed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_shadowdiff.spool.reader.HELD_SECONDS", 0.0)
+    writer, reader = Writer(tmp_path, "relay"), Reader(tmp_path)
+    writer.put(raw.OPEN, record_open("p", more=True, body=b"half"))
+    writer.flush()
+    (opened,) = reader.events()
+    assert isinstance(opened, Opened)
+    assert opened.request.body == b"half"
+    writer.put(raw.REST, raw.RestRecord("p", b" and half"))
+    writer.put(raw.SEEN, record_seen("p", 0, b"HTTP/1.1 200 OK\r\n\r\n"))
+    writer.close()
+    (seen,) = reader.events()
+    assert isinstance(seen, Seen)
+    assert seen.exchange.request.body == b"half and half"
