@@ -127,6 +127,12 @@ class Judging(threading.Thread):
                 self._wake.set()
                 self._changed.wait(0.02)
 
+    def forget(self, key: str) -> None:
+        """The test is over, and all its pairs have their verdict."""
+        with self._changed:
+            self.names.pop(key, None)
+            self.rules.pop(key, None)
+
     def stop(self) -> None:
         """End the thread."""
         self._stopping = True

@@ -273,6 +273,8 @@ class Run:
         with contextlib.suppress(MirrorError):
             self.relay.close_entry(entry.key)
         self.verdicts.forget(entry.key)
+        if self._judging is not None:
+            self._judging.forget(entry.key)
 
     def pairs(self, entry: Entry) -> Sequence[Pair]:
         """An entry's pairs so far."""

@@ -62,6 +62,7 @@ def _part(session: Session) -> Part:
         records=[str(run.verdicts.records) for run in session.runs if session.settings.reports],
         lines=total.lines,
         accepted=[(*entry.key(), [list(pair) for pair in entry.values]) for run in session.runs for entry in run.accepting.found],
+        problems=[session.redactor.text(problem) for problem in session.problems],
         used=[list(key) for run in session.runs for key in sorted(run.accepting.used)],
     )
 
@@ -76,7 +77,8 @@ def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
         tests = "1 test" if result.asked == 1 else f"{result.asked} tests"
         yield NOTHING_SEEN.format(tests=tests)
         _fail(pytest_session)
-    if result.summary.findings():
+    yield from result.problems
+    if result.problems or result.summary.findings():
         _fail(pytest_session)
     yield from _accept(session, result)
 

@@ -25,6 +25,7 @@ class Part:
         lines: what its mirror says of itself.
         accepted: differences to be recorded: endpoint, path, kind, and the values of both sides.
         used: keys of the acceptances that let something through.
+        problems: what makes the run fail although each test may have passed.
     """
 
     asked: int = 0
@@ -33,6 +34,7 @@ class Part:
     lines: Sequence[str] = ()
     accepted: Sequence[tuple[str, str, str, Sequence[Sequence[str]]]] = ()
     used: Sequence[Sequence[str]] = ()
+    problems: Sequence[str] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """As it travels between processes."""
@@ -62,6 +64,7 @@ class Result:
         lines: what the mirrors say of themselves, each line once.
         accepted: differences to be recorded.
         used: keys of the acceptances that let something through.
+        problems: what makes the run fail although each test may have passed, each line once.
     """
 
     def __init__(self, summary: Summary) -> None:
@@ -71,6 +74,7 @@ class Result:
         self.lines: list[str] = []
         self.accepted: list[Acceptance] = []
         self.used: set[Key] = set()
+        self.problems: list[str] = []
 
 
 def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
@@ -85,6 +89,7 @@ def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
         result.lines += [line for line in part.lines if line not in result.lines]
         for endpoint, path, kind, values in part.accepted:
             result.accepted.append(Acceptance(endpoint, path, kind, tuple((primary, candidate) for primary, candidate in values)))
+        result.problems += [problem for problem in part.problems if problem not in result.problems]
         result.used |= {(endpoint, path, kind) for endpoint, path, kind in part.used}
         if part.summary is not None:
             result.summary.merge(Summary.from_dict(part.summary))

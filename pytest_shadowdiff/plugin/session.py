@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.errors import SetupError, ShadowError
 from pytest_shadowdiff.model import Pair, Verdict
 from pytest_shadowdiff.plugin.marks import mark_of
 from pytest_shadowdiff.plugin.outcome import DifferenceFailedError, NoVerdictError, plain
 from pytest_shadowdiff.plugin.parts import Gathered
+from pytest_shadowdiff.plugin.reading import acceptances_of, settings_of
 from pytest_shadowdiff.plugin.workers import marks_of
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.plugin.parts import Result
     from pytest_shadowdiff.redact import Redactor
     from pytest_shadowdiff.report.lines import Line
     from pytest_shadowdiff.run import Entry, Hooks, Run
-    from pytest_shadowdiff.settings import Settings
 
 STATE: pytest.StashKey[State] = pytest.StashKey()
 
@@ -51,12 +51,13 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.settings = _settings(config)
-        self.acceptances = _acceptances(self.settings) if self.compares else ()
+        self.settings = settings_of(config)
+        self.acceptances = acceptances_of(self.settings) if self.compares else ()
         self.asked = 0
         self.marks = marks_of(config) or secrets.token_bytes(16)
         self.gathered = Gathered()
         self.result: Result | None = None
+        self.problems: list[str] = []
         self.notes: list[str] = []
         self.written: list[str] = []
         self._runs: list[Run] = []
@@ -72,7 +73,13 @@ class Session:
         """What all that leaves this process goes through; made when the hooks of all conftest files are there."""
         from pytest_shadowdiff.run import redactor_of
 
-        return redactor_of(self.settings, _hooks(self.config), self.marks)
+        return redactor_of(self.settings, self._hooks, self.marks)
+
+    @cached_property
+    def _hooks(self) -> Hooks:
+        from pytest_shadowdiff.plugin.calling import hooks_of
+
+        return hooks_of(self.config, self.problems)
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -87,7 +94,7 @@ class Session:
             raise SetupError(message)
         if self._runs and self._runs[-1].alive:
             return self._runs[-1]
-        run = Run(self.settings, _hooks(self.config), self.acceptances, self.redactor)
+        run = Run(self.settings, self._hooks, self.acceptances, self.redactor)
         try:
             run.start()
         except BaseException as error:
@@ -140,7 +147,8 @@ class Session:
         entry = state.entry
         if entry is None or not self.compares:
             return
-        entry.finish()
+        with suppress(ShadowError):  # the teardown meets it again, and makes an ERROR of it
+            entry.finish()
         item.user_properties.extend((f"shadowdiff.{verdict}", count) for verdict, count in sorted(entry.counts.items()))
         if failed:
             state.failed = True
@@ -171,7 +179,7 @@ class Session:
         try:
             if not self.compares:
                 return
-            entry.finish()
+            self._finish(entry)
             if failed or (state.failed and not state.told):
                 return
             self._raise_differences(entry, state)
@@ -181,6 +189,12 @@ class Session:
         finally:
             entry.close()
             state.entry = None
+
+    def _finish(self, entry: Entry) -> None:
+        try:
+            entry.finish()
+        except ShadowError as error:
+            raise NoVerdictError(self.redactor.text(str(error))) from None
 
     def _failure(self, entry: Entry, verdict: Verdict) -> Sequence[Line]:
         from pytest_shadowdiff.report import terminal

@@ -187,6 +187,20 @@ def test_a_hook_that_fails_is_no_verdict(equal: Any) -> None:
     assert "KeyError" in report["pairs"][0]["reason"]
 
 
+@pytest.mark.parametrize("hook", ["endpoint(request)", "judged(pair)", "redact(name, value)"])
+def test_a_hook_that_fails_fails_the_run_and_no_test(equal: Any, hook: str) -> None:
+    equal.pytester.makeconftest(f"def pytest_shadowdiff_{hook}:\n    raise KeyError('gone')\n")
+    equal.tests(
+        "def test_x(shadow):\n    shadow.get('/x', headers={'authorization': 'Bearer canary'})\ndef test_y(shadow):\n    shadow.get('/y')\n"
+    )
+    report = equal.report()
+    equal.result.assert_outcomes(passed=2)
+    assert equal.result.ret == 1
+    equal.result.stdout.fnmatch_lines([f"*The hook pytest_shadowdiff_{hook.partition('(')[0]} failed with KeyError: 'gone'*"])
+    assert report["summary"]["same"] == 2
+    assert "canary" not in str(report)
+
+
 def test_nothing_heavy_is_imported_when_it_is_off(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_it="""

@@ -1,0 +1,57 @@
+"""What pytest was given -> settings and acceptances, or a usage error before any test runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_shadowdiff.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.acceptances import Acceptance
+    from pytest_shadowdiff.settings import Settings
+
+
+def acceptances_of(settings: Settings) -> Sequence[Acceptance]:
+    """The differences that are let through.
+
+    Raises:
+        pytest.UsageError: their file is wrong.
+    """
+    from pytest_shadowdiff.acceptances import load
+    from pytest_shadowdiff.accepting import file_of
+
+    try:
+        return load(file_of(settings.home))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """What the run was asked for.
+
+    Raises:
+        pytest.UsageError: an option or the configuration is wrong.
+    """
+    from pytest_shadowdiff.mirror import MIRRORS
+    from pytest_shadowdiff.report import FORMATS
+    from pytest_shadowdiff.rules import rule_from
+    from pytest_shadowdiff.settings import configuration, resolve
+
+    command_line = {name: config.getoption("shadow_" + name, None) for name in (*configuration.OPTIONS, "config")}
+    folder = config.invocation_params.dir
+    try:
+        file = command_line["config"] or os.environ.get(resolve.variable_of("config"))
+        loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
+        options = resolve.Options(command_line, os.environ, loaded)
+        settings = resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
+        if settings.routes:
+            from pytest_shadowdiff.envoy.routed import enacted_by
+
+            enacted_by(settings)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+    return settings
