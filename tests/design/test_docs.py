@@ -96,7 +96,7 @@ def test_every_page_is_found_from_the_index() -> None:
 
 
 def test_options_that_are_written_of_exist_and_those_that_exist_are_written_of(pytester: pytest.Pytester) -> None:
-    offered = set(OPTION.findall(pytester.runpytest("--help").stdout.str()))
+    offered = set(OPTION.findall(pytester.runpytest_subprocess("--help").stdout.str()))
     written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert offered <= set(OPTION.findall(written))
     assert {option for page in PAGES for option in OPTION.findall(page.read_text(encoding="utf-8"))} <= offered

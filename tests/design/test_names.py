@@ -10,9 +10,9 @@ import pytest
 
 import pytest_shadowdiff
 from pytest_shadowdiff import Difference, Response, Rule, compare
-from pytest_shadowdiff.plugin import hookspecs
 from pytest_shadowdiff.mirror import MIRRORS
 from pytest_shadowdiff.model import Kind, Verdict
+from pytest_shadowdiff.plugin import hookspecs
 from pytest_shadowdiff.report import FORMATS
 from pytest_shadowdiff.tap import TAPS
 from pytest_shadowdiff.targets import WAYS
@@ -79,11 +79,11 @@ def test_what_a_registry_offers_is_there(registry: dict[str, object]) -> None:
 
 
 def test_help_markers_and_fixtures_say_what_there_is(pytester: pytest.Pytester) -> None:
-    said = pytester.runpytest("--help").stdout.str()
+    said = pytester.runpytest_subprocess("--help").stdout.str()
     for option in ("target", "primary", "control", "mirror", "tap", "percent", "timeout", "allow-unsafe", "report", "accept", "config"):
         assert f"--shadow-{option}" in said
-    pytester.runpytest("--markers").stdout.fnmatch_lines(["@pytest.mark.shadow(*"])
-    listed = pytester.runpytest("--fixtures").stdout.str().splitlines()
+    pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(["@pytest.mark.shadow(*"])
+    listed = pytester.runpytest_subprocess("--fixtures").stdout.str().splitlines()
     for name in ("shadow", "async_shadow", "shadow_url"):
         (line,) = [number for number, text in enumerate(listed) if text.startswith(f"{name} -- ")]
         assert listed[line + 1].strip() not in ("", "no docstring available")
