@@ -223,3 +223,38 @@ def test_twice_is_once(document: object) -> None:
 )
 def test_any_bytes_pass(body: bytes, kind: str) -> None:
     assert isinstance(Redactor().body(body, [("content-type", kind)]), bytes)
+
+
+Names = st.sampled_from(
+    ["password", "X-Api-Key", "accessToken", "CLIENT_SECRET", "session_id", "set-cookie", "db.password", "authToken", "Token"]
+)
+Scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+
+
+@given(st.data(), st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+def test_a_secret_below_a_name_is_gone_however_deep(data: st.DataObject, around: str) -> None:
+    document: object = {data.draw(Names): f"{around}{CANARY}{around}"}
+    for wrap in data.draw(st.lists(st.sampled_from(["list", "object", "string"]), max_size=6)):
+        if wrap == "list":
+            document = [data.draw(Scalars), document]
+        elif wrap == "object":
+            document = {data.draw(st.text(max_size=4)): document, "other": data.draw(Scalars)}
+        elif json.dumps(document).count("\\\\") < 8:
+            document = {"log": json.dumps(document)}
+    shown = Redactor(key=b"").body(json.dumps(document).encode(), [("content-type", "application/json")])
+    assert CANARY.encode() not in shown
+    json.loads(shown)
+
+
+HOSTILE = (
+    b"eyJ" * 300_000, b"://a@" * 200_000, b"?a=" + b"%25" * 300_000, b"<input " * 150_000, b'password="' * 100_000, b"{" * 1_000_000,
+    b'"' * 1_000_000, b'{"token' + b"\\" * 1_000_000, b"&" * 300_000, b'{"token":' * 50_000, b"a&token" * 100_000, b"<token>" * 150_000,
+    b"-----BEGIN PRIVATE KEY-----" * 40_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=lambda body: repr(body[:8]))
+@pytest.mark.parametrize("kind", ["text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"])
+def test_hostile_bodies_take_linear_time(kind: str, body: bytes, redactor: Redactor) -> None:
+    """A pattern that backtracks would take hours for these."""
+    assert isinstance(redactor.body(body, [("content-type", kind)]), bytes)
