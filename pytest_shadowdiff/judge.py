@@ -92,6 +92,7 @@ class _Case:
         controls: the primary's other answers; where there are none, `unheard` says why.
         again: the candidate's answers when asked again.
         rounds: how often both were asked again, whether they answered or not.
+        cheap: all could be compared, and are not too large to be heaped up.
     """
 
     primary: Answer
@@ -102,30 +103,32 @@ class _Case:
     endpoint: str
     unheard: str
     rounds: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of all bodies."""
-        answers = (self.primary, self.candidate, *self.controls, *self.again)
-        return sum(len(answer.exchange.response.body) for answer in answers if answer.exchange.response is not None)
+    cheap: bool
 
 
 def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Comparison, rules: Sequence[Rule], limits: Limits) -> _Case:
-    def answers(exchanges: Iterable[Exchange | None]) -> list[Answer]:
-        found = (_answer(primary, exchange, rules, limits) for exchange in exchanges if exchange is not None and not _unfit("", exchange))
+    def fit(exchanges: Iterable[Exchange | None]) -> list[Exchange]:
+        return [exchange for exchange in exchanges if exchange is not None and not _unfit("", exchange)]
+
+    def compared(exchanges: Iterable[Exchange]) -> list[Answer]:
+        found = (_answer(primary, exchange, rules, limits) for exchange in exchanges)
         return [answer for answer in found if answer is not None]
 
     asked = [repeat.control for repeat in pair.repeats]
-    controls = asked if pair.control in asked else [pair.control, *asked]  # the first round's control is the pair's
+    heard = asked if pair.control in asked else [pair.control, *asked]  # the first round's control is the pair's
+    whole = fit(heard), fit(repeat.candidate for repeat in pair.repeats)
+    controls, again = map(compared, whole)
+    size = sum(len(exchange.response.body) for exchange in (primary, candidate, *whole[0], *whole[1]) if exchange.response is not None)
     return _Case(
         primary=Answer.of(primary, ()),
         candidate=Answer.of(candidate, comparison.differences),
-        controls=answers(controls),
-        again=answers(repeat.candidate for repeat in pair.repeats),
+        controls=controls,
+        again=again,
         silenced=comparison.silenced,
         endpoint=pair.endpoint,
-        unheard=next((_unfit("control", control) for control in controls if control is not None), ""),
+        unheard=next((_unfit("control", control) for control in heard if control is not None), ""),
         rounds=len(pair.repeats),
+        cheap=len(controls) + len(again) == len(whole[0]) + len(whole[1]) and size < _MOST_BYTES,
     )
 
 
@@ -180,8 +183,7 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
         if not any(path.startswith(difference.path) for path, _ in left):
             left[difference.path, difference.kind] = (difference, opinion.text)
             more = more or opinion.more
-    # Who does not answer when asked again is not asked for ever; large answers are not heaped up.
-    more = more and case.rounds < ROUNDS and case.size < _MOST_BYTES
+    more = more and case.rounds < ROUNDS and case.cheap
     silenced = tuple(case.silenced)
     quiet = (*(difference for difference, _ in noise.values()), *silenced)
     if not left:

@@ -221,7 +221,7 @@ def rate_limit_shared(w: World) -> Answer:
 @clean("cache_headers")
 def cache_headers(w: World) -> Answer:
     born = w.memory.setdefault(f"born {w.n}", w.now)
-    if w.now - born > 20:  # noqa: PLR2004 - seconds
+    if w.now - born > 20:
         born = w.memory[f"born {w.n}"] = w.now
     return Answer(
         order(w), headers={"Age": str(int(w.now - born)), "X-Cache": "MISS" if born == w.now else "HIT", "Cache-Control": "max-age=20"}
@@ -237,7 +237,7 @@ def warms_up(w: World) -> Answer:
 def generation(w: World) -> Answer:
     """Made anew every two seconds, and kept in between."""
     made = w.memory.get("made")
-    if made is None or w.now - made[0] > 2:  # noqa: PLR2004 - seconds
+    if made is None or w.now - made[0] > 2:
         made = w.memory["made"] = (w.now, w.uuid())
     return Answer({**order(w), "snapshot": {"at": round(made[0], 3), "seconds_old": round(w.now - made[0], 3)}})
 
@@ -245,8 +245,10 @@ def generation(w: World) -> Answer:
 @clean("form_in_html")
 def form_in_html(w: World) -> Answer:
     page = (
-        f"<!doctype html><html><head><title>Order {w.n}</title><script nonce='{w.token(16)}'>start()</script></head><body><h1>Order {w.n}</h1>"
-        f"<p>Served at {w.iso(digits=0)}</p><form method='post'><input type='hidden' name='csrf' value='{w.token(64)}'><button>Pay</button></form></body></html>"
+        f"<!doctype html><html><head><title>Order {w.n}</title><script nonce='{w.token(16)}'>start()</script></head>"
+        f"<body><h1>Order {w.n}</h1>"
+        f"<p>Served at {w.iso(digits=0)}</p><form method='post'>"
+        f"<input type='hidden' name='csrf' value='{w.token(64)}'><button>Pay</button></form></body></html>"
     )
     return Answer(text=page, type="text/html; charset=utf-8")
 
@@ -265,7 +267,7 @@ def log_in_text(w: World) -> Answer:
 
 @clean("accepted_or_done")
 def accepted_or_done(w: World) -> Answer:
-    done = w.rng.random() < 0.5  # noqa: PLR2004
+    done = w.rng.random() < 0.5
     return Answer({"job": w.n, "state": "done" if done else "running"}, status=200 if done else 202)
 
 

@@ -60,7 +60,7 @@ def put(name: str, base: str, path: str, make: Callable[[World, Any], Any], *at:
         inner[key] = make(w, inner[key] if before is not None else None)
         return json.dumps(inner[key]) != before
 
-    FAULTS[name] = Fault(name, CLEAN[base], change, at or (f"$.{path.split('.')[0]}",), spread)
+    FAULTS[name] = Fault(name, CLEAN[base], change, at or (f"$.{path.split('.', maxsplit=1)[0]}",), spread)
 
 
 def head(name: str, base: str, header: str, make: Callable[[World, str], str | None]) -> None:
@@ -137,7 +137,7 @@ def status_201(_: World, answer: Answer) -> bool:
 
 @fault("not_found_for_some", "nothing", "status")
 def not_found_for_some(w: World, answer: Answer) -> bool:
-    if w.n % 4 != 3:  # noqa: PLR2004
+    if w.n % 4 != 3:
         return False
     answer.status, answer.doc = 404, {"error": "no such order"}
     return True
@@ -379,7 +379,7 @@ put("one_in_ten_null", "uuid4", "value", lambda _, __: None, rate=0.1)
 
 @fault("one_in_five_500", "nothing", "status")
 def one_in_five_500(w: World, answer: Answer) -> bool:
-    if w.rng.random() >= 0.2:  # noqa: PLR2004
+    if w.rng.random() >= 0.2:
         return False
     answer.status, answer.doc = 500, {"error": "internal"}
     return True
@@ -398,13 +398,13 @@ put("longer_lists", "numbers_of_varying_count", "value", lambda w, v: [*v, *(w.r
 
 @fault("optional_field_rarer", "optional_field", "$.value", spread=True)
 def optional_field_rarer(w: World, answer: Answer) -> bool:
-    if "value" in answer.doc and w.rng.random() < 0.6:  # noqa: PLR2004
+    if "value" in answer.doc and w.rng.random() < 0.6:
         del answer.doc["value"]
     return True
 
 
 @fault("fewer_done", "accepted_or_done", "status", "$.state", spread=True)
 def fewer_done(w: World, answer: Answer) -> bool:
-    if w.rng.random() < 0.7:  # noqa: PLR2004
+    if w.rng.random() < 0.7:
         answer.status, answer.doc["state"] = 202, "running"
     return True

@@ -1,4 +1,4 @@
-"""Traffic against two versions of a service, and what is said of it: each pair judged as a run judges it, by asking again while the judge wants it."""
+"""Traffic against two versions of a service, each pair judged as a run judges it: asked again while the judge wants it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clean import CLEAN, Service
-from faulty import Fault
+from faulty import Fault  # noqa: TC002 - of this bench, and no third party
 from rivals import Rivals
 from world import Answer, Clock, World
 

@@ -117,10 +117,34 @@ NAMES = (
     "Niklaus",
     "Radia",
 )
-WORDS = (
-    "amber basin cedar delta ember fjord grove harbor island jungle kettle lagoon meadow nectar orchid prairie quartz river "
-    "summit tundra umbra valley willow xenon yonder zephyr"
-).split()
+WORDS = [
+    "amber",
+    "basin",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "harbor",
+    "island",
+    "jungle",
+    "kettle",
+    "lagoon",
+    "meadow",
+    "nectar",
+    "orchid",
+    "prairie",
+    "quartz",
+    "river",
+    "summit",
+    "tundra",
+    "umbra",
+    "valley",
+    "willow",
+    "xenon",
+    "yonder",
+    "zephyr",
+]
 
 
 def order(w: World) -> dict[str, Json]:

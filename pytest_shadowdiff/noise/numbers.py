@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
-from pytest_shadowdiff.noise.series import STEADY, Opinion, Sample, Series, constant, doubt
+from pytest_shadowdiff.noise.series import Opinion, Sample, Series, constant, doubt
 
 FAR = 5.0
 """How many of its own spreads beyond the primary's range a number has to lie to be none of them."""
@@ -20,6 +20,7 @@ UNITS = (1.0, 1e3, 1e6, 1e9)
 _YEAR = 366 * 86400.0
 _FEW = 4
 _ROUGH_DIGITS = 3
+_BY_CHANCE = 1e-3
 _SHIFTED = 12
 """Answers of each side after which numbers that never met are apart: where there are many of them, chance has many chances."""
 
@@ -145,7 +146,7 @@ def _precision(series: Series) -> Opinion | None:
     finer = [s for s in series.candidate if _digits(s.value) > most + (0 if most == 0 else _ROUGH_DIGITS)]
     if finer:
         return doubt(series, finer, f"a number with {most or 'no'} decimals, {_digits(finer[0].value)} in the candidate", shape=True)
-    if min(ours) > 0 and len(ours) >= STEADY and all(_digits(s.value) == 0 for s in series.candidate):
+    if min(ours) > 0 and all(_digits(s.value) == 0 for s in series.candidate) and 10.0 ** (-most * len(series.candidate)) < _BY_CHANCE:
         return doubt(series, series.candidate, "a number with decimals, a whole one in the candidate", shape=True)
     return None
 
