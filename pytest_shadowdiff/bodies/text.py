@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from pytest_shadowdiff.bodies import Content, Terms, UnreadableError
+from pytest_shadowdiff.bodies import Content, Terms, UnreadableError, hold
 from pytest_shadowdiff.model import Kind, Rule
 from pytest_shadowdiff.trees.found import Found
 from pytest_shadowdiff.trees.sequences import common
@@ -19,6 +19,7 @@ _SHOWN = 4000
 def read(content: Content, terms: Terms) -> list[str]:
     """The lines, without what ends them."""
     terms.budget.look()
+    hold(2 * (content.data.count(b"\n") + content.data.count(b"\r")))
     text = decoded(content)
     if _NO_TEXT.intersection(text[:_LOOKED_AT]):
         raise UnreadableError("no text: it holds control characters")

@@ -40,8 +40,8 @@ def read(content: Content, terms: Terms) -> Markup:
     return made(root, terms.selection, terms.budget, text_of=_text, attribute_of=_attribute)
 
 
-def _text(text: str, holder: _Element) -> str:
-    if text.strip() or (len(holder) == 0 and text) or holder.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve":
+def _text(text: str, holder: _Element, alone: bool) -> str:  # noqa: FBT001 - as the type of the function says
+    if text.strip() or (alone and text) or holder.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve":
         return text
     return ""
 

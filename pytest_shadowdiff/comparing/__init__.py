@@ -97,8 +97,10 @@ def compare_exchanges(
     mirrored = Mirrored(primary.request, candidate.request, authorities)
     terms = Terms(Selection(rules), Budget(limits))
     found = _found(one, other, terms, mirrored, unseen, head=primary.request.method.upper() == "HEAD")
-    made = [each for each in found if mirrored.explains(each)]
-    left = [each for each in found if each not in made]
+    made: list[Found] = []
+    left: list[Found] = []
+    for each in found:
+        (made if mirrored.explains(each) else left).append(each)
     silenced = [(each.difference(), each.rule) for each in left if each.rule is not None]
     differences = tuple(each.difference() for each in left if each.rule is None)
     return Comparison(

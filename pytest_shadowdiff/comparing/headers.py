@@ -91,8 +91,12 @@ def differences(primary: Answer, candidate: Answer, selection: Selection, *, exp
         explained: whether what the mirror did to the requests makes two values the same.
     """
     found: list[Found] = []
-    for name in _names(primary, candidate):
-        one, other = values_of(primary.headers, name), values_of(candidate.headers, name)
+    ours, theirs = _by_name(primary.headers), _by_name(candidate.headers)
+    hop_by_hop = {name.lower() for side in (ours, theirs) for value in side.get("connection", ()) for name in split(value)}
+    for name in dict.fromkeys([*ours, *theirs]):
+        if not _tested(name) or name in hop_by_hop:
+            continue
+        one, other = ours.get(name, []), theirs.get(name, [])
         if one == other and name not in _DIGESTS:
             continue
         for path, left, right in _differing(name, one, other, primary, candidate):
@@ -112,12 +116,11 @@ def compared(headers: Headers) -> int:
     return len({name.lower() for name, _ in headers if _tested(name.lower())})
 
 
-def _names(primary: Answer, candidate: Answer) -> list[str]:
-    named_by_connection = {
-        name.lower() for side in (primary, candidate) for value in values_of(side.headers, "connection") for name in split(value)
-    }
-    names = dict.fromkeys(name.lower() for side in (primary, candidate) for name, _ in side.headers)
-    return [name for name in names if _tested(name) and name not in named_by_connection]
+def _by_name(headers: Headers) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    for name, value in headers:
+        named.setdefault(name.lower(), []).append(value.strip())
+    return named
 
 
 def _tested(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import eq
@@ -18,6 +18,7 @@ _IDENTIFIERS = ("id", "_id", "uuid", "guid", "key", "code", "sku", "slug", "name
 _MOST_CELLS = 1024
 _ENOUGH = 0.5
 _FEW = 4
+_MOST_FIXED = 200_000
 
 
 @dataclass(slots=True)
@@ -129,13 +130,22 @@ class Aligner:
     def _ordered(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
         rest = _Rest(len(a), len(b))
         left, right = tokens(a, marks, self._budget), tokens(b, marks, self._budget)
-        if Counter(left) != Counter(right):
-            rest.take(common(left, right, self._budget))
-        rest.take(_equal(left, right, rest.open_a(), rest.open_b()))
+        unique = _unique(left, right, self._budget)
+        if not _same_multiset(left, right, unique=unique):
+            if not unique:
+                rest.take(common(left, right, self._budget))
+        elif left is a and right is b:  # the elements themselves: there is nothing more to compare
+            return Alignment(reordered=True)
+        self._budget.look()
+        equal = _equal(left, right, rest.open_a(), rest.open_b())
+        self._budget.look()
+        rest.take(equal)
+        self._budget.look()
         self._by_members(a, b, rest, key)
+        self._budget.look()
         reordered = not rest.rises()
         if rest.open_a() and rest.open_b():
-            fixed = rising(sorted(rest.pairs), self._budget)
+            fixed = rising(sorted(rest.pairs), self._budget) if len(rest.pairs) <= _MOST_FIXED else []
             for run_a, run_b in rest.runs(fixed):
                 rest.take(self._by_likeness(a, b, run_a, run_b))
             rest.take(zip(rest.open_a(), rest.open_b(), strict=False))
@@ -252,13 +262,27 @@ class _Rest:
         return runs
 
 
-def _equal(left: Sequence[object], right: Sequence[object], open_a: Iterable[int], open_b: Iterable[int]) -> Pairs:
-    """Pairs of equal tokens, wherever they stand."""
-    places: defaultdict[object, list[int]] = defaultdict(list)
-    for j in open_b:
+def _unique(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> bool:
+    """Whether no token stands twice on a side, so that equal ones belong together wherever they stand."""
+    budget.look()
+    return len(set(left)) == len(left) and len(set(right)) == len(right)
+
+
+def _same_multiset(left: Sequence[Hashable], right: Sequence[Hashable], *, unique: bool) -> bool:
+    if len(left) != len(right):
+        return False
+    once, other = set(left), set(right)
+    return once == other and (unique or Counter(left) == Counter(right))
+
+
+def _equal(left: Sequence[Hashable], right: Sequence[Hashable], open_a: Sequence[int], open_b: Sequence[int]) -> Pairs:
+    """Pairs of equal tokens, wherever they stand, the first with the first."""
+    last = {right[j]: j for j in open_b}
+    if len(last) == len(open_b):
+        return [(i, last.pop(left[i])) for i in open_a if left[i] in last]
+    places: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for j in reversed(open_b):
         places[right[j]].append(j)
-    for waiting in places.values():
-        waiting.reverse()
     return [(i, places[left[i]].pop()) for i in open_a if places.get(left[i])]
 
 

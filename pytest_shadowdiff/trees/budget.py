@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.settings import Limits
 
 _STEPS_BETWEEN_LOOKS = 2048
+_SHARE = 0.7
+"""Of the time allowed, the share after which no further step begins: a step may be one long call of a parser."""
 
 
 class Budget:
@@ -20,7 +22,7 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._until = thread_time() + limits.seconds
+        self._until = thread_time() + _SHARE * limits.seconds
         self._left = _STEPS_BETWEEN_LOOKS
 
     def spend(self, steps: int = 1) -> None:
@@ -37,7 +39,7 @@ class Budget:
         """Look at the clock now."""
         self._left = _STEPS_BETWEEN_LOOKS
         if thread_time() > self._until:
-            reason = f"comparing took more than {self.limits.seconds:g} s of CPU (max_compare_seconds)"
+            reason = f"comparing takes more than {self.limits.seconds:g} s of CPU (max_compare_seconds)"
             raise IncompleteError(reason)
 
     def descend(self, depth: int) -> None:

@@ -14,15 +14,16 @@ from pytest_shadowdiff.trees.elements import CHILDREN, NAME, Element, Markup
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+_MOST_ATTRIBUTES = 1000  # lxml takes quadratic time to list them
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
-Text = Callable[[str, "_Element"], str]
+Text = Callable[[str, "_Element", bool], str]
 
 
 def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text, attribute_of: Callable[[str, str], str]) -> Markup:
     """The tree of elements below a root.
 
     Args:
-        text_of: a text as it counts, within the element that holds it; empty where it means nothing.
+        text_of: a text as it counts, by the element that holds it and whether that holds nothing else; empty where it means nothing.
         attribute_of: an attribute's value as it counts.
     """
     top: Element = {}
@@ -39,27 +40,30 @@ def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text,
         namespace, parent = _namespace(node), node.getparent()
         if namespace != (_namespace(parent) if parent is not None else ""):
             element["@xmlns"] = namespace
+        if len(node.attrib) > _MOST_ATTRIBUTES:
+            raise IncompleteError(f"an element has more than {_MOST_ATTRIBUTES} attributes")
         for name, value in node.attrib.items():
             element[f"@{_attribute(name)}"] = attribute_of(name, value)
-        children = _children(node, rest, depth, text_of)
+        children = _children(node, rest, depth, text_of, budget)
         if children:
             element[CHILDREN] = children
     return Markup(top, _said(root, elements, selection, budget) if keep else {})
 
 
-def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, text_of: Text) -> list[Any]:
+def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, text_of: Text, budget: Budget) -> list[Any]:
     children: list[Any] = []
     pending = node.text or ""
     for child in node:
         if not isinstance(child.tag, str):  # a comment, a processing instruction, an entity that was not expanded
             pending += (child.text or "" if _is_entity(child) else "") + (child.tail or "")
             continue
-        _add(children, text_of(pending, node))
+        budget.spend()
+        _add(children, text_of(pending, node, False))  # noqa: FBT003 - as the type of the function says
         below: Element = {}
         children.append(below)
         rest.append((child, below, depth + 1))
         pending = child.tail or ""
-    _add(children, text_of(pending, node))
+    _add(children, text_of(pending, node, not children))
     return children
 
 

@@ -48,8 +48,10 @@ def _between(a: Sequence[Hashable], b: Sequence[Hashable], rows: tuple[int, int]
 
 
 def _anchors(a: Sequence[Hashable], b: Sequence[Hashable], budget: Budget) -> Pairs:
-    budget.spend(len(a) + len(b))
-    count_a, count_b = Counter(a), Counter(b)
+    count_a = Counter(a)
+    budget.look()
+    count_b = Counter(b)
+    budget.look()
     place = {token: j for j, token in enumerate(b) if count_b[token] == 1}
     once = [(i, place[token]) for i, token in enumerate(a) if count_a[token] == 1 and token in place]
     return rising(once, budget)

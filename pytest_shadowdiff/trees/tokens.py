@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from decimal import Decimal
 
 from pytest_shadowdiff.rules import Marks
 from pytest_shadowdiff.trees.budget import Budget
@@ -11,17 +12,21 @@ from pytest_shadowdiff.trees.values import Repeated
 _IGNORED = 0x1A4E
 
 
-def tokens(elements: Sequence[object], marks: Marks | None, budget: Budget) -> list[int]:
+def telling(elements: Sequence[object]) -> bool:
+    """Whether elements are texts alone, or numbers alone, which can stand for themselves."""
+    kinds = set(map(type, elements))
+    return kinds == {str} or kinds <= {int, float, Decimal}
+
+
+def tokens(elements: Sequence[object], marks: Marks | None, budget: Budget) -> Sequence[Hashable]:
     """One token an element; what rules ignore or tolerate does not count.
 
     Args:
         marks: the rules at the list itself.
     """
     budget.spend(len(elements))
-    if marks is None:
-        kinds = set(map(type, elements))
-        if kinds == {str} or kinds <= {int, float}:
-            return list(map(hash, elements))
+    if marks is None and telling(elements):
+        return elements
     return [token(each, marks.step(index) if marks else None, budget) for index, each in enumerate(elements)]
 
 

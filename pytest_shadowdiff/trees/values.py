@@ -165,6 +165,7 @@ def named(value: object, budget: Budget) -> object:
             )
         elif isinstance(source, (list, tuple, set, frozenset)):
             budget.descend(depth)
+            budget.spend(len(source))
             elements = sorted(source, key=repr) if isinstance(source, (set, frozenset)) else source
             inner = [None] * len(elements)
             rest.extend((element, inner, n, depth + 1) for n, element in enumerate(elements))

@@ -98,7 +98,7 @@ def test_a_document_is_equal_to_itself_however_it_is_written(document: Any) -> N
 
 @pytest.mark.parametrize("edit", EDITS)
 @given(data=st.data(), document=objects)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_edit_is_found_at_its_path(edit: str, data: st.DataObject, document: Any) -> None:
     fits, change, kind = EDITS[edit]
     fitting = [path for path in places(document) if path and fits(at(document, path)) and isinstance(at(document, path[:-1]), dict)]
@@ -122,7 +122,7 @@ def test_one_element_lost_is_one_difference(elements: list[Any], data: st.DataOb
 
 
 @given(documents, documents)
-@settings(max_examples=120)
+@settings(max_examples=100)
 def test_what_is_found_does_not_hang_on_the_side(one: Any, other: Any) -> None:
     mirrored = {"missing": "added", "added": "missing"}
     there = sorted((d.kind, repr(d.primary), repr(d.candidate)) for d in compared(one, other))
@@ -131,7 +131,7 @@ def test_what_is_found_does_not_hang_on_the_side(one: Any, other: Any) -> None:
 
 
 @given(documents, documents)
-@settings(max_examples=120)
+@settings(max_examples=100)
 def test_deepdiff_agrees_on_whether_there_is_any_difference(one: Any, other: Any) -> None:
     differs = bool(DeepDiff(one, other, ignore_numeric_type_changes=True, ignore_type_in_groups=[(int, float)], number_to_string_func=None))
     decoded_alike = _same(one, other)
