@@ -24,7 +24,7 @@ from pytest_shadowdiff.judging import Judging, Way
 from pytest_shadowdiff.model import Judgement, Pair, Point, Request, Response, Role, Rule, Upstream, Verdict
 from pytest_shadowdiff.noise import Evidence
 from pytest_shadowdiff.processes.folders import Folder
-from pytest_shadowdiff.redact import Redactor
+from pytest_shadowdiff.redact import Redactor, secret_values
 from pytest_shadowdiff.relay import Relay
 from pytest_shadowdiff.report import pair_record
 from pytest_shadowdiff.report.summary import Summary
@@ -317,5 +317,6 @@ def redactor_of(settings: Settings, hooks: Hooks, marks: bytes | None = None) ->
 
 
 def _configured_secrets(settings: Settings) -> tuple[str, ...]:
-    versions = (settings.primary, settings.candidate, settings.control)
-    return tuple(value for one in versions if one is not None and not isinstance(one, str) for _, value in one.headers)
+    versions = [one for one in (settings.primary, settings.candidate, settings.control) if one is not None and not isinstance(one, str)]
+    headers = tuple(value for one in versions for _, value in one.headers)
+    return (*headers, *(value for one in versions for value in secret_values(one.env)))

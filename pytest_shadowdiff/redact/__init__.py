@@ -7,6 +7,6 @@ private key), or by its value (it stood under such a name elsewhere in the pair,
 
 from __future__ import annotations
 
-from pytest_shadowdiff.redact.redactor import Redactor
+from pytest_shadowdiff.redact.redactor import Redactor, secret_values
 
-__all__ = ["Redactor"]
+__all__ = ["Redactor", "secret_values"]

@@ -19,7 +19,7 @@ _HINTS = (
 )  # fmt: skip
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)")
-_USERINFO = re.compile(r"(?<=://)[^\s/?#@\"'<>\\\[\]]{1,512}(?=@)")
+USERINFO = re.compile(r"(?<=://)[^\s/?#@\"'<>\\\[\]]{1,512}(?=@)")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
 _PREFIXED = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{15,}|xox[abeprs]-[A-Za-z0-9-]{10,}"
@@ -52,7 +52,7 @@ def redact_forms(text: str, mark: Mark) -> str:
         return text
     text = _PEM.sub(lambda found: mark(found[0]), text)
     if "@" in text:
-        text = _USERINFO.sub(lambda found: mark(found[0]), text)
+        text = USERINFO.sub(lambda found: mark(found[0]), text)
     if "=" in text:
         text = _PARAMETER.sub(lambda found: _parameter(found, mark), text)
     text = _JWT.sub(lambda found: mark(found[0]), text)

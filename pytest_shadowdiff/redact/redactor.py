@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TypeVar
 
 from pytest_shadowdiff.model import Difference, Headers, Pair, Request
-from pytest_shadowdiff.redact.forms import MARK
+from pytest_shadowdiff.redact.forms import MARK, USERINFO
 from pytest_shadowdiff.redact.known import Known, spellings
+from pytest_shadowdiff.redact.names import names_secret
 from pytest_shadowdiff.redact.passage import NAMES, Hook, Passage
 
 Anything = TypeVar("Anything")
@@ -96,3 +97,9 @@ def _parts(secret: str) -> set[str]:
     """`Bearer abc` is secret as a whole, and so is `abc`."""
     scheme, _, credentials = secret.partition(" ")
     return {secret, credentials} if scheme.isalpha() and credentials else {secret}
+
+
+def secret_values(named: Mapping[str, str]) -> list[str]:
+    """The values among settings (an environment) that are secret by their names, or by what stands in them (`user:password@`)."""
+    found = [value for name, value in named.items() if names_secret(name)]
+    return found + [userinfo for value in named.values() for userinfo in USERINFO.findall(value)]

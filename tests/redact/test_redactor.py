@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_shadowdiff.model import Difference, Exchange, Pair, Request, Response
-from pytest_shadowdiff.redact import Redactor
+from pytest_shadowdiff.redact import Redactor, secret_values
 
 CANARY = "canary-4f9c1d"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
@@ -258,3 +258,8 @@ HOSTILE = (
 def test_hostile_bodies_take_linear_time(kind: str, body: bytes, redactor: Redactor) -> None:
     """A pattern that backtracks would take hours for these."""
     assert isinstance(redactor.body(body, [("content-type", kind)]), bytes)
+
+
+def test_secrets_of_an_environment() -> None:
+    environment = {"API_TOKEN": "one-token", "DB_URL": "postgres://me:two@db/x", "MODE": "three-fast", "DB_PASSWORD": "four"}
+    assert sorted(secret_values(environment)) == ["four", "me:two", "one-token"]
