@@ -95,7 +95,7 @@ def _accept(session: Session, result: Result) -> Iterator[str]:
             yield str(error)
         else:
             count = sum(len(entry.values) for entry in result.accepted)
-            yield f"{count} differences are recorded as accepted in {file}: give each a reason"
+            yield f"{count} {'difference is' if count == 1 else 'differences are'} recorded as accepted in {file}: give each a reason"
     for entry in accepting.unused(session.acceptances, result.used, result.summary.endpoints):
         yield f"{file.name}, line {entry.line}: let nothing through ({entry.endpoint}, {entry.path}): is it still needed?"
 

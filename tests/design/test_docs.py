@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_shadowdiff import acceptances
 from pytest_shadowdiff.mirror import MIRRORS
 from pytest_shadowdiff.report import FORMATS
+from pytest_shadowdiff.rules import rule_from
 from pytest_shadowdiff.settings import configuration
 from pytest_shadowdiff.tap import TAPS
 
@@ -75,9 +77,11 @@ def test_configuration_loads_as_it_stands(text: str, tmp_path: Path) -> None:
         (tmp_path / name).touch()
     file = tmp_path / "pyproject.toml"
     file.write_text(text, encoding="utf-8")
-    from pytest_shadowdiff.rules import rule_from
-
-    configuration.load(None, tmp_path, rule_from)
+    if "[[accepted]]" in text:
+        file.rename(tmp_path / acceptances.FILE_NAME)
+        assert acceptances.load(tmp_path / acceptances.FILE_NAME)
+    else:
+        configuration.load(None, tmp_path, rule_from)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
