@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
+import secrets
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -21,7 +25,7 @@ import pytest
 from pytest_shadowdiff.mirror import MIRRORS
 from pytest_shadowdiff.model import Pair, Role
 from pytest_shadowdiff.run import Entry, Hooks, Run
-from pytest_shadowdiff.settings import Settings, Target
+from pytest_shadowdiff.settings import Service, Settings, Target
 
 VERSION = Path(__file__).with_name("version.py")
 TIMEOUT = 2.0
@@ -35,12 +39,15 @@ WAYS = [
     pytest.param(("local", "image"), id="local-image", marks=pytest.mark.docker),
     pytest.param(("envoy", "image"), id="envoy-image", marks=[needs_envoy, pytest.mark.docker]),
     pytest.param(("docker", "image"), id="docker", marks=pytest.mark.docker),
+    pytest.param(("kubernetes", "workload"), id="kubernetes", marks=pytest.mark.cluster),
 ]
 
 
 def target(name: str, way: str) -> Target:
     if way == "command":
         return Target(name, command=(sys.executable, str(VERSION), name, "{port}"), ready="/plain")
+    if way == "workload":
+        return Target(name, workload={"labels": {"version": name}})
     return Target(
         name,
         image="python:3.11-slim",
@@ -57,11 +64,12 @@ class Mirrored:
 
     mirror: str
     run: Run
+    addresses: Mapping[Role, tuple[str, int]]
 
     def seen(self, role: Role, path: str) -> list[tuple[str, str]]:
         """How a version saw the requests for a path: head and body of each, asked past the mirror."""
-        upstream = self.run._started[role].upstream  # noqa: SLF001 - nobody else knows where a version is
-        with urllib.request.urlopen(f"http://{upstream.host}:{upstream.port}/seen?{quote(path, safe='')}") as response:
+        host, port = self.addresses[role]
+        with urllib.request.urlopen(f"http://{host}:{port}/seen?{quote(path, safe='')}") as response:
             found = json.load(response)
         return [(base64.b64decode(head).decode("latin-1"), base64.b64decode(body).decode("latin-1")) for head, body in found]
 
@@ -121,22 +129,65 @@ def mirrored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     mirror, way = request.param
     if mirror not in MIRRORS or way not in MIRRORS[mirror].ways:
         pytest.skip(f"the mirror {mirror} does not mirror a {way} yet")
+    with ExitStack() as stack:
+        cluster = stack.enter_context(deployed()) if way == "workload" else None
+        run = _run(mirror, way, tmp_path_factory.mktemp("home"), cluster.service if cluster else None)
+        stack.callback(run.remove)
+        stack.callback(run.stop)
+        run.start()
+        started = {role: (one.upstream.host, one.upstream.port) for role, one in run._started.items()}  # noqa: SLF001 - nobody else knows
+        yield Mirrored(mirror, run, cluster.addresses if cluster else started)
+
+
+def _run(mirror: str, way: str, home: Path, service: Service | None) -> Run:
     settings = Settings(
         primary=target("v1", way),
         candidate=target("v2", way),
         mirror=mirror,
         tap=MIRRORS[mirror].taps[0],
-        timeout=TIMEOUT,
+        timeout=TIMEOUT * 4 if service else TIMEOUT,  # what a tap sees in a cluster comes through its API server
         allow_unsafe=True,
-        home=tmp_path_factory.mktemp("home"),
+        service=service,
+        home=home,
     )
-    run = Run(settings, Hooks())
-    try:
-        run.start()
-        yield Mirrored(mirror, run)
-    finally:
-        run.stop()
-        run.remove()
+    return Run(settings, Hooks())
+
+
+class Deployed(NamedTuple):
+    """Both versions in a cluster."""
+
+    service: Service
+    addresses: Mapping[Role, tuple[str, int]]
+
+
+@contextmanager
+def deployed() -> Iterator[Deployed]:
+    """Both versions as pods in a namespace of their own, and ports of this machine that lead to them."""
+    from pytest_shadowdiff.cluster import objects, pods
+    from pytest_shadowdiff.cluster.connecting import connect
+    from pytest_shadowdiff.cluster.forwarding import Forwarder, Way
+    from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, NAMESPACES, PODS, SERVICES, Ref, collection
+
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("KUBECONFIG", os.environ["SHADOWDIFF_TEST_KUBECONFIG"])
+        connection = connect(None, None)
+        name = f"shadowdiff-contract-{secrets.token_hex(4)}"
+        connection.call("POST", collection(NAMESPACES, None), body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        stack.callback(connection.call, "DELETE", f"{collection(NAMESPACES, None)}/{name}")
+        objects.create(connection, Ref(CONFIG_MAPS, name, "version"), {"data": {VERSION.name: VERSION.read_text(encoding="utf-8")}})
+        ports = [{"port": 80, "targetPort": 8080}]
+        objects.create(connection, Ref(SERVICES, name, "versions"), {"spec": {"selector": {"app": "contract"}, "ports": ports}})
+        forwarder = Forwarder(connection)
+        stack.callback(forwarder.close)
+        addresses: dict[Role, tuple[str, int]] = {}
+        for role, version in (("primary", "v1"), ("candidate", "v2")):
+            body = pods.pod("python:3.11-slim", ["python", f"{pods.FOLDER}/{VERSION.name}", version, "8080"], "version")
+            body["metadata"]["labels"] = {"app": "contract", "version": version}
+            objects.create(connection, Ref(PODS, name, version), body)
+            pods.until_running(connection, Ref(PODS, name, version), 60)
+            addresses[role] = forwarder.open(Way(name, partial(str, version), 8080))  # type: ignore[index]
+        yield Deployed(Service("versions", name, 80, lease_seconds=30), addresses)
 
 
 @pytest.fixture
