@@ -68,16 +68,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     from pytest_shadowdiff.mirror import MIRRORS
-    from pytest_shadowdiff.report import FORMATS
+    from pytest_shadowdiff.report import FORMATS, require
     from pytest_shadowdiff.rules import rule_from
     from pytest_shadowdiff.settings import configuration, resolve
 
     try:
         loaded = configuration.load(arguments.config, Path.cwd(), rule_from)
         options = resolve.Options({"report": arguments.report}, {}, loaded)
-        return resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=Path.cwd())
+        settings = resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=Path.cwd())
+        for wanted in settings.reports:
+            require(wanted.format)
     except SettingsError as error:
         raise SettingsError(str(error).replace("--shadow-", "--")) from None
+    return settings
 
 
 def _names(arguments: argparse.Namespace) -> tuple[str, str]:

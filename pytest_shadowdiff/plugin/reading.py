@@ -37,7 +37,7 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: an option or the configuration is wrong.
     """
     from pytest_shadowdiff.mirror import MIRRORS
-    from pytest_shadowdiff.report import FORMATS
+    from pytest_shadowdiff.report import FORMATS, require
     from pytest_shadowdiff.rules import rule_from
     from pytest_shadowdiff.settings import configuration, resolve
 
@@ -48,6 +48,8 @@ def settings_of(config: pytest.Config) -> Settings:
         loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
         options = resolve.Options(command_line, os.environ, loaded)
         settings = resolve.resolve(options, loaded, backends=MIRRORS, formats=FORMATS, folder=folder)
+        for wanted in settings.reports if settings.candidate is not None else ():
+            require(wanted.format)
         if settings.routes:
             from pytest_shadowdiff.envoy.routed import enacted_by
 

@@ -6,9 +6,10 @@ A format is one module with a function `write(run, path) -> None` and one line i
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pytest_shadowdiff.errors import ShadowError
+from pytest_shadowdiff.errors import SettingsError, ShadowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.report.outline import Reported
     from pytest_shadowdiff.settings import Report
 
-__all__ = ["FORMATS", "pair_record", "write"]
+__all__ = ["FORMATS", "pair_record", "require", "write"]
 
 FORMATS: Mapping[str, str | None] = {
     "html": "shadowdiff-report.html",
@@ -30,7 +31,19 @@ FORMATS: Mapping[str, str | None] = {
 }
 """The formats, with the name of the file that each is written to by default; None where it is no file."""
 
-_NEEDS = {"jinja2": "html", "markupsafe": "html"}
+_NEEDS = {"html": "jinja2"}
+"""What a format needs that is installed by the extra of its name alone."""
+
+
+def require(name: str) -> None:
+    """Whether a format can be written here, asked before anything runs.
+
+    Raises:
+        SettingsError: it needs something that is not installed.
+    """
+    needed = _NEEDS.get(name)
+    if needed is not None and find_spec(needed) is None:
+        raise SettingsError(f"--shadow-report={name} needs {needed}, which is not installed: pip install 'pytest-shadowdiff[{name}]'.")
 
 
 def pair_record(pair: Pair, redactor: Redactor) -> dict[str, Any]:
@@ -52,8 +65,9 @@ def write(report: Report, run: Reported, folder: Path) -> str:
         One line that says what was written where.
 
     Raises:
-        ShadowError: it cannot be written there.
+        ShadowError: it cannot be written there, or not at all.
     """
+    require(report.format)
     default = FORMATS[report.format]
     path = report.path or (folder / default if default else None)
     try:
@@ -63,9 +77,4 @@ def write(report: Report, run: Reported, folder: Path) -> str:
         raise ShadowError(
             f"The {report.format} report cannot be written to {place}: {error.strerror or error}. Name another place with --shadow-report."
         ) from None
-    except ModuleNotFoundError as error:
-        extra = _NEEDS.get(error.name or "")
-        if extra is None:
-            raise
-        raise ShadowError(f"The {report.format} report needs {error.name}: pip install 'pytest-shadowdiff[{extra}]'.") from None
     return f"{report.format} report: {where}"

@@ -77,6 +77,7 @@ class Summary:
         self.not_seen: Counter[str] = Counter()
         self.samples: list[Sample] = []
         self.statistics = Statistics()
+        self._findings: list[Finding] | None = None
 
     @property
     def pairs(self) -> int:
@@ -90,6 +91,7 @@ class Summary:
 
     def add(self, pair: Pair) -> None:
         """Count a judged pair."""
+        self._findings = None
         text = self._redactor.beside(pair.request)
         verdict, name = str(pair.verdict), text(pair.endpoint)
         self.verdicts[verdict] += 1
@@ -106,6 +108,7 @@ class Summary:
 
     def merge(self, other: Summary) -> None:
         """Add what another has counted."""
+        self._findings = None
         self.verdicts += other.verdicts
         self.not_seen += other.not_seen
         for name, theirs in other.endpoints.items():
@@ -122,7 +125,9 @@ class Summary:
 
     def findings(self) -> list[Finding]:
         """What only many pairs show, redacted."""
-        return [self._finding(finding) for finding in self.statistics.findings()]
+        if self._findings is None:
+            self._findings = [self._finding(finding) for finding in self.statistics.findings()]
+        return self._findings
 
     def latency(self, endpoint: str) -> Mapping[str, Mapping[str, float]]:
         """Percentiles of an endpoint's durations by side, in seconds."""

@@ -14,9 +14,10 @@ from pathlib import Path
 import lxml.html
 import pytest
 
-from pytest_shadowdiff.errors import ShadowError
+from pytest_shadowdiff import report
+from pytest_shadowdiff.errors import SettingsError, ShadowError
 from pytest_shadowdiff.model import Difference, Pair, Request, Verdict
-from pytest_shadowdiff.report import FORMATS, html, write
+from pytest_shadowdiff.report import FORMATS, html, require, write
 from pytest_shadowdiff.report.outline import RunRecord, stored
 from pytest_shadowdiff.settings import Report
 
@@ -146,3 +147,11 @@ def test_what_is_no_report(content: str | None, says: str, tmp_path: Path) -> No
         file.write_text(content)
     with pytest.raises(ShadowError, match=f"run.json.*{says}"):
         stored(file)
+
+
+def test_what_is_not_installed_is_said_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("html")
+    monkeypatch.setattr(report, "find_spec", lambda _: None)
+    require("json")
+    with pytest.raises(SettingsError, match=r"html needs jinja2, which is not installed: pip install 'pytest-shadowdiff\[html\]'"):
+        require("html")
