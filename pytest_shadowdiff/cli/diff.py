@@ -27,7 +27,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     from pytest_shadowdiff.report import FORMATS
 
-    parser.add_argument("primary", type=Path, metavar="PRIMARY", help="what the primary was asked and answered: a HAR file")
+    parser.add_argument(
+        "primary",
+        type=Path,
+        metavar="PRIMARY",
+        help="what the primary was asked and answered: HAR, pcap, pcapng, or what tcpdump -A printed",
+    )
     parser.add_argument("candidate", type=Path, metavar="CANDIDATE", help="the same of the candidate")
     parser.add_argument("--config", type=Path, metavar="FILE", help="rules, limits and more names of secrets (default: pyproject.toml)")
     forms = ", ".join(FORMATS)

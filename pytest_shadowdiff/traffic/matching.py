@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from pytest_shadowdiff.model import Exchange, Pair
 from pytest_shadowdiff.traffic import Capture, Captured
@@ -13,6 +14,8 @@ _SWITCHING = 101
 
 def pairs(primary: Capture, candidate: Capture) -> list[Pair]:
     """The pairs of two captures, in the order of the primary's requests; then what the candidate alone was asked."""
+    if not all(any(one.id for one in capture.exchanges) for capture in (primary, candidate)):
+        primary, candidate = _nameless(primary), _nameless(candidate)  # ids that one side alone has tell nothing
     partner: dict[int, Captured] = {}
     rest = list(enumerate(candidate.exchanges))
     for key in (_by_id, _by_target, _by_path):
@@ -20,6 +23,10 @@ def pairs(primary: Capture, candidate: Capture) -> list[Pair]:
     found = [_pair(number, one, partner.get(at)) for number, (at, one) in enumerate(enumerate(primary.exchanges), 1)]
     alone = [_pair(number, None, one) for number, (_, one) in enumerate(rest, len(found) + 1)]
     return found + alone
+
+
+def _nameless(capture: Capture) -> Capture:
+    return replace(capture, exchanges=[Captured(one.exchange) for one in capture.exchanges])
 
 
 def _match(

@@ -146,6 +146,7 @@ def test_order_and_ids(run: Run) -> None:
     for number, one in enumerate(by_id[1]):
         one["startedDateTime"] = f"2026-01-01T10:00:0{number}Z"
     assert run(*by_id)[0] == 0
+    assert run(by_id[0], [entry("http://a/n", {"n": n}, n) for n in (1, 2)])[0] == 0  # ids on one side alone tell nothing
     queries = [[entry(f"http://a/n?t={side}{n}", {"n": n}, n) for n in (1, 2)] for side in "ab"]
     assert "2 pairs: 2 same" in run(*queries)[1]
 
