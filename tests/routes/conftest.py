@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.role = role
         self.served: list[Served] = []
+        self.times: Counter[str] = Counter()
         self.changed = threading.Condition()
         self.released = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -71,12 +73,13 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         self.rfile.read(length)
         headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            name = name.lower()
+        for written, value in self.headers.items():
+            name = written.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         pair = headers.get("x-shadowdiff-id", "")
         with self.server.changed:
-            times = sum(one.pair == pair for one in self.server.served)
+            times = self.server.times[pair]
+            self.server.times[pair] += 1
             self.server.served.append(Served(pair, self.command, self.path, headers, self.client_address[1]))
             self.server.changed.notify_all()
         if "x-delay" in headers:
