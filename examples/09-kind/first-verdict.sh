@@ -7,7 +7,7 @@ envoy=envoyproxy/envoy:v1.40.0
 KUBECONFIG=$(mktemp)
 export KUBECONFIG
 
-kind create cluster --config kind.yaml --wait 120s
+kind create cluster --name shadowdiff --config kind.yaml --wait 120s
 trap 'kind delete cluster --name shadowdiff; rm -f "$KUBECONFIG"' EXIT
 
 docker image inspect "$envoy" >/dev/null 2>&1 || docker pull --quiet "$envoy"
