@@ -26,7 +26,7 @@ def third(request: pytest.FixtureRequest) -> Iterator[Mirrored]:
     run = Run(settings, Hooks())
     try:
         run.start()
-        yield Mirrored(request.param, run)
+        yield Mirrored(request.param, run, {})
     finally:
         run.stop()
         run.remove()
