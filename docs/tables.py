@@ -19,7 +19,7 @@ def row(cells: Iterable[str]) -> str:
 
 
 def mark(*, there: bool) -> str:
-    return "yes" if there else "–"
+    return "yes" if there else "no"
 
 
 def mirrors() -> str:
