@@ -13,20 +13,40 @@ from pytest_shadowdiff.trees.found import Found
 
 _PIECE = 1 << 16
 _CENTRAL_ENTRY = b"PK\x01\x02"
+_ENCRYPTED = 1
 
 
 def read(content: Content, terms: Terms) -> dict[str, object]:
     """What an archive holds, as far as it can be told without unpacking it whole into memory."""
     if content.data.startswith(b"\x1f\x8b"):
         return {"content": _inflated(content.data, terms)}
-    hold(content.data.count(_CENTRAL_ENTRY))
+    hold(10 * content.data.count(_CENTRAL_ENTRY))
     try:
         with ZipFile(BytesIO(content.data)) as archive:
-            members = archive.infolist()
-    except (BadZipFile, ValueError, NotImplementedError, OSError, UnicodeError) as error:
+            return _members(archive, terms)
+    except (BadZipFile, ValueError, NotImplementedError, OSError, EOFError, UnicodeError, zlib.error) as error:
         raise UnreadableError(f"no archive: {error}") from None
-    terms.budget.spend(len(members))
-    return {member.filename: {"bytes": member.file_size, "crc32": f"{member.CRC:08x}"} for member in members}
+
+
+def _members(archive: ZipFile, terms: Terms) -> dict[str, object]:
+    """The members; each is unpacked once, so that what is broken does not pass for what its directory says."""
+    told: dict[str, object] = {}
+    limit = terms.budget.limits.body
+    size = 0
+    for member in archive.infolist():
+        about: dict[str, object] = {"bytes": member.file_size, "crc32": f"{member.CRC:08x}"}
+        if member.flag_bits & _ENCRYPTED:
+            about["encrypted"] = "yes"
+        else:
+            with archive.open(member) as packed:
+                while piece := packed.read(_PIECE):
+                    size += len(piece)
+                    terms.budget.spend(100)
+                    if size > limit:
+                        raise IncompleteError(f"an archive inflates to more than {limit} bytes (max_body)")
+        terms.budget.spend(20)
+        told[member.filename] = about
+    return told
 
 
 def _inflated(data: bytes, terms: Terms) -> dict[str, object]:

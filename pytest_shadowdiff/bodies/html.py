@@ -9,17 +9,25 @@ from pytest_shadowdiff.bodies import Content, Terms, UnreadableError, hold
 from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.trees.elements import Markup, differences
 from pytest_shadowdiff.trees.found import Found
-from pytest_shadowdiff.trees.markup import collapsed, made
+from pytest_shadowdiff.trees.markup import made
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _AS_WRITTEN = frozenset({"pre", "textarea", "script", "style"})
+_IN_LINE = frozenset(
+    {
+        "a", "abbr", "b", "bdi", "bdo", "button", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "input", "ins", "kbd",
+        "label", "mark", "output", "q", "s", "samp", "select", "small", "span", "strong", "sub", "sup", "textarea", "time", "u", "var",
+    }
+)  # fmt: skip
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.IGNORECASE)
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _NORMAL_END = re.compile(r"(?:\s+|<!--(?:(?!-->)[\s\S]){0,1000}-->|</(?:body|html)\s*>)*\Z", re.IGNORECASE)
 _TAIL = 4096
+_DOCTYPE = re.compile(r"\s*<!doctype\b([^>]{0,1000})>", re.IGNORECASE)
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f]")
 
 
@@ -40,7 +48,11 @@ def read(content: Content, terms: Terms) -> Markup:
         if problem.level == etree.ErrorLevels.FATAL:  # the parser left the rest out
             raise IncompleteError(f"HTML beyond what its parser takes: {problem.message.partition(', ')[0]}")
     terms.budget.look()
-    return made(root, terms.selection, terms.budget, text_of=_text, attribute_of=_attribute)
+    document = made(root, terms.selection, terms.budget, text_of=_text, attribute_of=_attribute)
+    doctype = _DOCTYPE.match(text)
+    if doctype is not None:  # it decides how a browser lays the page out
+        document.root["@doctype"] = _BLANKS.sub(" ", doctype.group(1)).strip().lower()
+    return document
 
 
 def _text_of(content: Content) -> str:
@@ -67,11 +79,20 @@ def _without_early_end(text: str) -> str:
     return _END.sub("", text[:before]) + text[before:] if _END.search(text, 0, before) else text
 
 
-def _text(text: str, holder: _Element, alone: bool) -> str:  # noqa: FBT001 - as the type of the function says
-    del alone
+def _text(text: str, holder: _Element, before: _Element | None, after: _Element | None) -> str:
+    """Runs of blanks as one; none where a block begins or ends, for a browser shows none there."""
     if holder.tag in _AS_WRITTEN:
         return text if text.strip() else ""
-    return collapsed(text)
+    shown = _BLANKS.sub(" ", text)
+    if not _flows(before, holder):
+        shown = shown.lstrip(" ")
+    if not _flows(after, holder):
+        shown = shown.rstrip(" ")
+    return shown
+
+
+def _flows(neighbour: _Element | None, holder: _Element) -> bool:
+    return (neighbour if neighbour is not None else holder).tag in _IN_LINE
 
 
 def _attribute(name: str, value: str) -> str:

@@ -44,7 +44,10 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         size = int.from_bytes(head[:4], "big")
         if at + 12 + size > len(data):
             raise UnreadableError("no PNG: it ends too early", f"byte {at}")
-        yield head[4:], data[at + 8 : at + 8 + size]
+        chunk = data[at + 4 : at + 8 + size]
+        if zlib.crc32(chunk) != int.from_bytes(data[at + 8 + size : at + 12 + size], "big"):
+            raise UnreadableError("no PNG: a checksum does not hold", f"byte {at}")
+        yield head[4:], chunk[4:]
         at += 12 + size
 
 

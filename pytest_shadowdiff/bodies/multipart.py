@@ -14,7 +14,7 @@ from pytest_shadowdiff.trees.found import Found
 _MOST_PARTS = 10_000
 _LONGEST_BOUNDARY = 70
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
-_TOLD = ("content-type", "content-range", "content-disposition")
+_NOT_TOLD = frozenset({"content-disposition", "content-length"})
 
 
 def read(content: Content, terms: Terms) -> object:
@@ -37,18 +37,22 @@ def read(content: Content, terms: Terms) -> object:
 
 
 def _part(piece: bytes, terms: Terms) -> tuple[str, dict[str, object]]:
-    head, separator, body = piece.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    if piece.lstrip(b" \t").startswith(b"\r\n\r\n"):
-        head, body, separator = b"", piece.lstrip(b" \t")[4:], b"\r\n\r\n"
+    piece = piece.lstrip(b" \t")
+    if not piece.startswith(b"\r\n"):
+        raise UnreadableError("no multipart: something stands behind a boundary")
+    if piece.startswith(b"\r\n\r\n"):
+        head, separator, body = b"", b"\r\n\r\n", piece[4:]
+    else:
+        head, separator, body = piece[2:].partition(b"\r\n\r\n")
     if not separator:
         raise UnreadableError("no multipart: a part has no end of its headers")
     terms.budget.spend(1 + len(head) // 20)
     headers = _headers(head)
     disposition = dict(_parameters(headers.get("content-disposition", "")))
-    told: dict[str, object] = {}
-    if "filename" in disposition:
-        told["filename"] = disposition["filename"]
-    told |= {name: headers[name] for name in _TOLD[:2] if name in headers}
+    told: dict[str, object] = {name: value for name, value in disposition.items() if name != "name"}
+    if "content-disposition" in headers:
+        told["disposition"] = headers["content-disposition"].partition(";")[0].strip().lower()
+    told |= {name: value for name, value in headers.items() if name not in _NOT_TOLD}
     return disposition.get("name", ""), {**told, "content": _value(body, headers.get("content-type", ""))}
 
 

@@ -40,7 +40,8 @@ def read(content: Content, terms: Terms) -> Markup:
     return made(root, terms.selection, terms.budget, text_of=_text, attribute_of=_attribute)
 
 
-def _text(text: str, holder: _Element, alone: bool) -> str:  # noqa: FBT001 - as the type of the function says
+def _text(text: str, holder: _Element, before: _Element | None, after: _Element | None) -> str:
+    alone = before is None and after is None
     if text.strip() or (alone and text) or holder.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve":
         return text
     return ""

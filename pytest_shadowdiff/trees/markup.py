@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,14 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _MOST_ATTRIBUTES = 1000  # lxml takes quadratic time to list them
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
-Text = Callable[[str, "_Element", bool], str]
+Text = Callable[[str, "_Element", "_Element | None", "_Element | None"], str]
 
 
 def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text, attribute_of: Callable[[str, str], str]) -> Markup:
     """The tree of elements below a root.
 
     Args:
-        text_of: a text as it counts, by the element that holds it and whether that holds nothing else; empty where it means nothing.
+        text_of: a text as it counts, by the element that holds it and those before and after it there; empty where it means nothing.
         attribute_of: an attribute's value as it counts.
     """
     top: Element = {}
@@ -53,17 +51,19 @@ def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text,
 def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, text_of: Text, budget: Budget) -> list[Any]:
     children: list[Any] = []
     pending = node.text or ""
+    before: _Element | None = None
     for child in node:
         if not isinstance(child.tag, str):  # a comment, a processing instruction, an entity that was not expanded
             pending += (child.text or "" if _is_entity(child) else "") + (child.tail or "")
             continue
         budget.spend()
-        _add(children, text_of(pending, node, False))  # noqa: FBT003 - as the type of the function says
+        _add(children, text_of(pending, node, before, child))
         below: Element = {}
         children.append(below)
         rest.append((child, below, depth + 1))
         pending = child.tail or ""
-    _add(children, text_of(pending, node, not children))
+        before = child
+    _add(children, text_of(pending, node, before, None))
     return children
 
 
@@ -89,15 +89,10 @@ def _namespace(node: _Element) -> str:
 
 
 def _attribute(name: str) -> str:
-    """A namespace makes another attribute of a name."""
+    """An attribute's name, with its namespace where it has one: XPath 3.1 writes it so too."""
     if name.startswith("{http://www.w3.org/XML/1998/namespace}"):
         return f"xml:{local(name)}"
-    return local(name)
-
-
-def collapsed(text: str) -> str:
-    """Runs of blanks as one, none at the ends."""
-    return _BLANKS.sub(" ", text).strip(" ")
+    return f"Q{name}" if name.startswith("{") else name
 
 
 def _said(root: _Element, elements: dict[_Element, Element], selection: Selection, budget: Budget) -> dict[tuple[int, str], Decision]:

@@ -46,6 +46,8 @@ NAME = 'Content-Disposition: form-data; name="a"'
         (XML, "<a><!-- x --><b>t</b></a>", "<?xml version='1.0'?><a><b>t</b></a>"),
         (XML, "<a>&lt;é</a>", "<?xml version='1.0' encoding='ISO-8859-1'?><a>&#60;é</a>".encode("latin-1")),
         (HTML, "<p class='a  b'>some   text</p>", '<html><body><p class="b a">some text</p>\n</body></html>'),
+        (HTML, "<div> <p> a </p>\n<p>b\n<i>c</i></p></div>", "<div><p>a</p><p>b <i>c</i></p></div>"),
+        (XML, '<a xmlns:p="u" p:b="1"/>', '<a xmlns:q="u" q:b="1"/>'),
         (HTML, "<!-- 1 --><ul><li>1<li>2</ul>", "<ul><li>1</li>\n<li>2</li></ul>"),
         (CSV, "a,b\n1,2\n", 'a,b\r\n"1","2"\r\n'),
         (FORM, "a=1&b=x+y", "b=x%20y&a=1"),
@@ -79,6 +81,10 @@ def test_the_same(kind: str, one: str | bytes, other: str | bytes) -> None:
         (HTML, "<p>a</p><p>b</p>", "<p>a</p><p>c</p>", "/html/body/p[2]/text()", "value_changed"),
         (HTML, "<a href='/x'>y</a>", "<a href='/z'>y</a>", "/html/body/a/@href", "value_changed"),
         (HTML, "<input type=hidden value=1>", "<input type=hidden value=2>", "/html/body/input/@value", "value_changed"),
+        (HTML, "<p>one <b>two</b></p>", "<p>one<b>two</b></p>", "/html/body/p/text()", "value_changed"),
+        (HTML, "<!DOCTYPE html><p>a</p>", "<p>a</p>", "/html/@doctype", "missing"),
+        (HTML, "<html><p>a</p></html><p>b</p>", "<html><p>a</p></html><p>c</p>", "/html/body/p[2]/text()", "value_changed"),
+        (XML, '<a xmlns:p="u" p:b="1"/>', '<a xmlns:p="u" p:b="2"/>', "/a/@Q{u}b", "value_changed"),
         (HTML, "<pre>a  b</pre>", "<pre>a b</pre>", "/html/body/pre/text()", "value_changed"),
         (CSV, "a,b\n1,2\n3,4\n", "a,b\n1,2\n3,5\n", "$[1].b", "value_changed"),
         (CSV, "a,b\n1,2\n3,4\n", "a,b\n3,4\n", "$[0]", "missing"),
@@ -138,6 +144,19 @@ def test_archives_by_what_they_hold() -> None:
     assert found("application/zip", packed(2030, a="1", b="2"), packed(2030, a="1", b="3")) == [("$.b.crc32", "value_changed")]
     assert found("application/gzip", gzip.compress(b"x", mtime=1), gzip.compress(b"x", mtime=2)) == []
     assert found("application/gzip", gzip.compress(b"x"), gzip.compress(b"y")) == [("$.content.sha256", "value_changed")]
+
+
+def test_an_archive_that_is_broken_inside_does_not_pass_for_its_directory() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", "content")
+    whole = file.getvalue()
+    assert found("application/zip", whole, whole.replace(b"content", b"kontent")) == [("body", "body_changed")]
+
+
+@pytest.mark.parametrize("one,other", [(b"<p>a\xff</p>", b"<p>a\xfe</p>"), (b"<p>a\x01</p>", b"<p>a\x02</p>")])
+def test_bytes_that_a_parser_of_html_would_replace_are_still_compared(one: bytes, other: bytes) -> None:
+    assert found("text/html", one, other) == [("body", "body_changed")]
 
 
 def png(pixels: bytes, *, level: int = 9, made: bytes = b"") -> bytes:

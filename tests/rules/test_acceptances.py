@@ -34,7 +34,7 @@ def test_what_was_recorded_is_accepted_and_nothing_else() -> None:
         Difference("$.total", "value_changed", 2, "1"),
         Difference("$.total", "type_changed", 1, "1"),
         Difference("$.totals", "value_changed", 1, "1"),
-        Difference("$.total", "value_changed", True, "1"),
+        Difference("$.total", "value_changed", bool(1), "1"),
         Difference("$.total", "value_changed", 1, 1),
         Difference("$['odd key']", "missing", None, None),
     ):
