@@ -221,7 +221,8 @@ class Run:
             ask=self.relay.ask if settings.control is not None and self._tap.asks() else None,
             learn=self._learn,
         )
-        self._judging = Judging(Reader(self.directory, delete=not settings.keep), way, self.verdicts, timeout=settings.timeout)
+        reader = Reader(self.directory, finished="compress" if settings.keep else "delete")
+        self._judging = Judging(reader, way, self.verdicts, timeout=settings.timeout)
         self._ends.callback(self._judging.stop)
         self._judging.start()
 

@@ -25,7 +25,7 @@ class Counted:
 
     def __init__(self, spool: Path) -> None:
         self.opened = self.primary = self.candidate = self.problems = 0
-        self._reader = Reader(spool, delete=True)
+        self._reader = Reader(spool, finished="delete")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import msgspec
 
@@ -14,7 +14,8 @@ from pytest_shadowdiff.model import Exchange, Request
 from pytest_shadowdiff.spool import records as raw
 from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
 from pytest_shadowdiff.spool.http import request_of, response_of
-from pytest_shadowdiff.spool.segments import Record, Series
+from pytest_shadowdiff.spool.segments import PACKED, Record, Series, compress
+from pytest_shadowdiff.spool.segments import opened as opened_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ _DECODE: Final = {
 }
 
 
+Finished = Literal["leave", "delete", "compress"]
+_DIGITS: Final = 6  # of a segment's number, with its dot
 HELD_SECONDS: Final = 2.0
 """How long an `Opened` waits for the rest of its request's body before it comes without."""
 
@@ -71,12 +74,13 @@ class Reader:
 
     Args:
         directory: where the writers put their segments; it need not be there yet.
-        delete: segments are removed once they have been read to their end and another follows.
+        finished: what becomes of segments that have been read to their end, when another follows; they are
+            compressed when nothing else is to be read.
     """
 
-    def __init__(self, directory: Path, *, delete: bool = False) -> None:
+    def __init__(self, directory: Path, *, finished: Finished = "leave") -> None:
         self._directory = directory
-        self._delete = delete
+        self._what_becomes = finished
         self._series: dict[str, Series] = {}
         self._open: dict[str, _Open] = {}
         self._held: set[str] = set()
@@ -95,13 +99,15 @@ class Reader:
         Raises:
             SpoolError: a segment is damaged or of another version; it names file and byte.
         """
+        idle = True
         for series in self._all():
             for record in series.records():
                 if isinstance(record, Path):
                     self._finished.add(record)
                 else:
+                    idle = False
                     yield from self._events_of(record)
-        self._drop_finished()
+        self._tidy(idle=idle)
         if self._held:
             late = time.monotonic() - (0.0 if final else HELD_SECONDS)
             for pair in [pair for pair in self._held if self._open[pair].since <= late]:
@@ -109,9 +115,10 @@ class Reader:
 
     def _all(self) -> list[Series]:
         try:
-            names = {path.name[: -len(raw.SUFFIX) - 6] for path in self._directory.iterdir() if path.name.endswith(raw.SUFFIX)}
+            files = [path.name.removesuffix(PACKED) for path in self._directory.iterdir()]
         except FileNotFoundError:
             return []
+        names = {name[: -len(raw.SUFFIX) - _DIGITS] for name in files if name.endswith(raw.SUFFIX)}
         for name in sorted(names - self._series.keys()):
             self._series[name] = Series(self._directory, name)
         return list(self._series.values())
@@ -217,7 +224,7 @@ class Reader:
             return first + last if first else last
         parts = [first]
         for piece in pieces:
-            with piece.path.open("rb") as file:
+            with opened_segment(piece.path) as file:
                 file.seek(piece.at)
                 parts.append(file.read(piece.size))
         self._let_go(pieces)
@@ -229,10 +236,14 @@ class Reader:
             if not self._kept.held[piece.path]:
                 del self._kept.held[piece.path]
 
-    def _drop_finished(self) -> None:
-        if not self._delete:
+    def _tidy(self, *, idle: bool) -> None:
+        if self._what_becomes == "leave":
             self._finished.clear()
-            return
         for path in [path for path in self._finished if path not in self._kept.held]:
+            if self._what_becomes == "delete":
+                path.unlink(missing_ok=True)
+            elif idle and path.exists():
+                compress(path)
+            else:
+                continue
             self._finished.discard(path)
-            path.unlink(missing_ok=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from zlib import crc32
 
 from pytest_shadowdiff.errors import SpoolError
@@ -12,9 +15,10 @@ from pytest_shadowdiff.spool.records import MAGIC, RECORD, SEGMENT_HEADER, SUFFI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
+PACKED: Final = ".gz"
 _BLOCK: Final = 1024 * 1024
+_LEVEL: Final = 1  # most of what can be had, at a tenth of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,37 @@ class Record:
     payload: bytes
     path: Path
     end: int
+
+
+def opened(path: Path) -> BinaryIO:
+    """The segment, for reading, also where it was compressed meanwhile.
+
+    Raises:
+        FileNotFoundError: it is not there, or not yet.
+    """
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return cast("BinaryIO", gzip.open(_compressed(path), "rb"))
+
+
+def there(path: Path) -> bool:
+    """Whether the segment is there, compressed or not."""
+    return path.exists() or _compressed(path).exists()
+
+
+def compress(path: Path) -> None:
+    """Compress a segment that nobody writes any more; whoever reads it goes on reading."""
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with path.open("rb") as plain, os.fdopen(descriptor, "wb") as out, gzip.GzipFile("", "wb", _LEVEL, out) as packed:
+        shutil.copyfileobj(plain, packed, _BLOCK)
+    part.replace(_compressed(path))
+    path.unlink()
+
+
+def _compressed(path: Path) -> Path:
+    return path.with_name(path.name + PACKED)
 
 
 class Series:
@@ -42,9 +77,9 @@ class Series:
         """What is new: records, and the path of each segment that has been read to its end."""
         while True:
             path = self._path(self._number)
-            following = self._path(self._number + 1).exists()  # before reading: then this one is whole
+            following = there(self._path(self._number + 1))  # before reading: then this one is whole
             try:
-                with path.open("rb", buffering=0) as file:
+                with opened(path) as file:
                     yield from self._rest(file, path)
             except FileNotFoundError:
                 return

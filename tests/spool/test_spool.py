@@ -71,7 +71,7 @@ def test_a_writer_of_the_same_name_begins_a_segment_of_its_own(tmp_path: Path) -
 
 
 def test_segments_follow_each_other_and_go_when_they_were_read(tmp_path: Path) -> None:
-    reader, kept = Reader(tmp_path, delete=True), Reader(tmp_path)
+    reader, kept = Reader(tmp_path, finished="delete"), Reader(tmp_path)
     writer = Writer(tmp_path, "tap", segment_bytes=200)
     for number in range(50):
         writer.append(Skipped(f"pair{number}", "x" * 50))
@@ -151,7 +151,7 @@ def test_the_bound_on_disk_is_named_and_what_was_read_makes_room(tmp_path: Path)
     with pytest.raises(SpoolError, match=r"would grow beyond 5000 bytes \(max_spool\): nothing more is recorded"):
         fill()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 5000
-    assert len(list(Reader(tmp_path, delete=True).events())) > 20
+    assert len(list(Reader(tmp_path, finished="delete").events())) > 20
     writer.append(Skipped("more", ""))
 
 
@@ -187,7 +187,7 @@ def record_seen(pair: str, role: int, wire: bytes, framing: int = raw.LENGTH) ->
 
 
 def test_long_messages_come_in_pieces_and_are_read_whole(tmp_path: Path) -> None:
-    writer, reader = Writer(tmp_path, "relay", segment_bytes=100_000), Reader(tmp_path, delete=True)
+    writer, reader = Writer(tmp_path, "relay", segment_bytes=100_000), Reader(tmp_path, finished="delete")
     block = bytes(range(256)) * 200
     writer.put(raw.OPEN, record_open("p", more=True, body=b"a"))
     for _ in range(5):
@@ -246,7 +246,7 @@ def test_chunks_are_taken_off(
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
-    writer, reader = Writer(tmp_path, "relay", segment_bytes=200_000), Reader(tmp_path, delete=True)
+    writer, reader = Writer(tmp_path, "relay", segment_bytes=200_000), Reader(tmp_path, finished="delete")
 
     def run(count: int) -> None:
         for number in range(count):
@@ -279,3 +279,22 @@ def test_a_request_that_takes_long_is_opened_as_it_is_and_completed_later(tmp_pa
     (seen,) = reader.events()
     assert isinstance(seen, Seen)
     assert seen.exchange.request.body == b"half and half"
+
+
+def test_what_was_read_is_compressed_when_there_is_nothing_else_to_read(tmp_path: Path) -> None:
+    writer, reader, other = Writer(tmp_path, "tap", segment_bytes=20_000), Reader(tmp_path, finished="compress"), Reader(tmp_path)
+    for number in range(300):
+        writer.append(Skipped(f"pair{number}", "x" * 300))
+        if number == 100:
+            assert len(list(other.events())) == 101  # stands in the middle of a segment when it is compressed
+    assert len(list(reader.events())) == 300
+    assert not list(tmp_path.glob("*.gz"))
+    assert list(reader.events()) == []
+    packed = list(tmp_path.glob("*.gz"))
+    assert len(packed) > 3
+    assert {path.stat().st_mode & 0o777 for path in packed} == {0o600}
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 50_000
+    assert len(list(other.events())) == 199
+    assert [event.pair for event in Reader(tmp_path).events()] == [f"pair{number}" for number in range(300)]  # type: ignore[union-attr]
+    writer.append(Skipped("last", ""))
+    assert [event.pair for event in reader.events()] == ["last"]  # type: ignore[union-attr]
