@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from pytest_shadowdiff.errors import TargetError
@@ -108,7 +110,17 @@ def launch(target: Target, *, directory: Path, run_id: str) -> Command:
         TargetError: it cannot be run.
     """
     del run_id
-    return Command(target, directory / f"{UNFIT_FOR_FILES.sub('_', target.name)}.log")
+    return Command(target, _log(directory, UNFIT_FOR_FILES.sub("_", target.name)))
+
+
+def _log(directory: Path, name: str) -> Path:
+    """A file of its own for the output: one target may be started twice, as primary and as candidate."""
+    for number in count(1):
+        path = directory / (f"{name}.log" if number == 1 else f"{name}-{number}.log")
+        with contextlib.suppress(FileExistsError):
+            path.touch(mode=0o600, exist_ok=False)
+            break
+    return path
 
 
 def _begin(target: Target, log: Path) -> _Try:

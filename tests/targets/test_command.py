@@ -104,6 +104,14 @@ def test_it_answers_on_a_port_of_its_own_and_is_gone_after(start: Callable[[Targ
     assert v2.failure() is None, "we ended it: that is no failure"
 
 
+def test_the_same_target_started_twice_has_two_logs(start: Callable[[Target], Started]) -> None:
+    first, second = start(Target("a/b", command=SERVER)), start(Target("a/b", command=SERVER))
+    assert first.log is not None
+    assert second.log is not None
+    assert first.log.parent == second.log.parent
+    assert first.log != second.log
+
+
 def test_its_callers_host_reaches_it_unless_the_target_says_otherwise(start: Callable[[Target], Started]) -> None:
     assert start(Target("v1", command=SERVER)).upstream.host_header is None
     named = start(Target("v2", command=SERVER, host="shop.example", headers=(("x-a", "b"),))).upstream
