@@ -23,16 +23,13 @@ from pytest_shadowdiff.targets import Started
 
 SERVER = (sys.executable, "-m", "http.server", "-b", "127.0.0.1", "{port}")
 ANSWERS = """
-import http.server, os, sys
+import http.server, sys
+port, *statuses = map(int, sys.argv[1:])
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        status = int(os.environ.get("STATUS", "200"))
-        if os.path.exists("good"):
-            status = 200
-        self.send_response(status)
+        self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
         self.end_headers()
-        self.wfile.write(os.environ.get("SAID", "").encode())
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
 
@@ -134,22 +131,22 @@ def test_environment_and_folder_are_the_targets(
     assert said.startswith(f"{tmp_path.resolve()}\nhello kept no test\n")
 
 
-def test_it_is_ready_when_it_answers_with_anything_below_500(start: Callable[[Target], Started], tmp_path: Path) -> None:
-    words = (sys.executable, "-c", ANSWERS, "{port}")
-    assert start(Target("v1", command=words, env={"STATUS": "404"}, ready="/there?deep=1")).failure() is None
-    opened = threading.Timer(0.2, (tmp_path / "good").touch)
-    opened.start()
-    started = start(Target("v2", command=words, env={"STATUS": "503"}, ready="/", cwd=tmp_path))
-    opened.join()
-    assert (tmp_path / "good").exists(), "it was called ready before it was"
+def answering(*statuses: int) -> tuple[str, ...]:
+    """A command that answers with these, one after the other; the last one from then on."""
+    return (sys.executable, "-c", ANSWERS, "{port}", *map(str, statuses))
+
+
+def test_it_is_ready_when_it_answers_with_anything_below_500(start: Callable[[Target], Started]) -> None:
+    assert start(Target("v1", command=answering(404), ready="/there?deep=1")).failure() is None
+    started = start(Target("v2", command=answering(503, 500, 200), ready="/up"))
     assert started.log is not None
-    assert '"GET / HTTP/1.1" 503' in started.log.read_text(encoding="utf-8")
+    said = re.findall(r'"GET (\S+) HTTP/1.1" (\d+)', started.log.read_text(encoding="utf-8"))
+    assert said == [("/up", "503"), ("/up", "500"), ("/up", "200")]
 
 
 def test_one_that_never_answers_well_says_what_it_answered(failure: Callable[[Target], str]) -> None:
-    words = (sys.executable, "-c", ANSWERS, "{port}")
-    said = failure(Target("v2", command=words, env={"STATUS": "500"}, ready="/up", ready_seconds=0.5))
-    assert "Target v2 runs, but was not ready within 0.5 s (GET /up was answered with 500)" in said
+    said = failure(Target("v2", command=answering(500), ready="/up", ready_seconds=5))
+    assert "Target v2 runs, but was not ready within 5 s (GET /up was answered with 500)" in said
     assert '"GET /up HTTP/1.1" 500' in said, "its last lines"
 
 
