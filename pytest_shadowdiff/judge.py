@@ -52,9 +52,11 @@ def judge(
         comparison = compare_exchanges(pair.primary, pair.candidate, rules, limits=limits)
     except IncompleteError as error:
         return Judgement(Verdict.INCOMPLETE, error.reason)
-    if not comparison.differences:
-        return _alike(pair.primary, pair.candidate, comparison)
-    return _weighed(_case(pair, pair.primary, pair.candidate, comparison, rules, limits), evidence, accepts)
+    if comparison.differences:
+        judgement = _weighed(_case(pair, pair.primary, pair.candidate, comparison, rules, limits), evidence, accepts)
+    else:
+        judgement = _alike(pair.primary, pair.candidate, comparison)
+    return replace(judgement, rules=frozenset(rule.origin for rule in comparison.silencing))
 
 
 def _unfit(side: str, exchange: Exchange | None) -> str:

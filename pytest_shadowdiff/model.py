@@ -214,6 +214,7 @@ class Judgement:
     Attributes:
         silenced: the differences in `noise` that a rule silences.
         suspect: asking again could change the verdict; the run decides whether it asks.
+        rules: origins of the rules that silenced something, whether or not anything else differs.
     """
 
     verdict: Verdict
@@ -222,6 +223,7 @@ class Judgement:
     noise: tuple[Difference, ...] = ()
     silenced: tuple[Difference, ...] = ()
     suspect: bool = False
+    rules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class Run:
 
     Attributes:
         lines: what the mirror and the versions say of themselves, once it has ended.
+        rules_of_use: origins of the rules that silenced something.
     """
 
     def __init__(self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = (), redactor: Redactor | None = None) -> None:
@@ -120,6 +121,7 @@ class Run:
         self.accepting = Accepting(acceptances, records=settings.accept, redactor=self.redactor)
         self.verdicts = Verdicts(self.directory, self.summary, partial(pair_record, redactor=self.redactor) if settings.reports else None)
         self.lines: Sequence[str] = ()
+        self.rules_of_use: frozenset[str] = frozenset()
         self._hooks = hooks
         self._ends = contextlib.ExitStack()
         self._started: dict[Role, targets.Started] = {}
@@ -234,7 +236,9 @@ class Run:
         path = pair.request.target.partition("?")[0]
         matching = rules.matching((*marked, *self.settings.rules), pair.request.method, path)
         accepts = self.accepting.judges(pair.endpoint)
-        return judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits, accepts=accepts)
+        judgement = judge(pair, rules=matching, evidence=self._evidence, limits=self.settings.limits, accepts=accepts)
+        self.rules_of_use |= judgement.rules
+        return judgement
 
     def _learn(self, pair: Pair) -> None:
         self._evidence.learn(pair)

@@ -63,6 +63,7 @@ def _part(session: Session) -> Part:
         lines=total.lines,
         accepted=[(*entry.key(), [list(pair) for pair in entry.values]) for run in session.runs for entry in run.accepting.found],
         problems=[session.redactor.text(problem) for problem in session.problems],
+        rules=sorted({origin for run in session.runs for origin in run.rules_of_use}),
         used=[list(key) for run in session.runs for key in sorted(run.accepting.used)],
     )
 
@@ -80,7 +81,18 @@ def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
     yield from result.problems
     if result.problems or result.summary.findings():
         _fail(pytest_session)
+    for rule in _rules_of_no_use(session.settings.rules, result):
+        yield f"{rule.origin}: silenced nothing{f' ({rule.endpoint})' if rule.endpoint else ''}: is it still needed?"
     yield from _accept(session, result)
+
+
+def _rules_of_no_use(rules: Sequence[Rule], result: Result) -> Iterator[Rule]:
+    """The rules of the configuration that silenced nothing, although their endpoint was asked."""
+    asked = {name.partition(" ")[2] for name in result.summary.endpoints}
+    for rule in rules:
+        concerned = not rule.endpoint or rule.endpoint.partition(" ")[2] in asked
+        if result.summary.pairs and concerned and rule.origin not in result.rules:
+            yield rule
 
 
 def _accept(session: Session, result: Result) -> Iterator[str]:

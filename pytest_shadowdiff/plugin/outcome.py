@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,11 +53,13 @@ def plain(lines: Sequence[Line]) -> str:
 
 
 class Painted:
-    """A failure as pytest represents it, and in colours where it is printed."""
+    """A failure as pytest represents it, in colours where it is printed, and in one line where pytest lists the failures."""
 
-    def __init__(self, represented: object, lines: Sequence[Line]) -> None:
+    def __init__(self, represented: Any, lines: Sequence[Line]) -> None:  # noqa: ANN401 - pytest's, without a public name
         self._represented = represented
         self._lines = lines
+        crash = represented.reprcrash
+        self.reprcrash = crash and replace(crash, message=crash.message.partition("\n")[0])
 
     def toterminal(self, tw: TerminalWriter) -> None:
         """Print it."""

@@ -26,6 +26,7 @@ class Part:
         accepted: differences to be recorded: endpoint, path, kind, and the values of both sides.
         used: keys of the acceptances that let something through.
         problems: what makes the run fail although each test may have passed.
+        rules: origins of the rules that silenced something.
     """
 
     asked: int = 0
@@ -35,6 +36,7 @@ class Part:
     accepted: Sequence[tuple[str, str, str, Sequence[Sequence[str]]]] = ()
     used: Sequence[Sequence[str]] = ()
     problems: Sequence[str] = ()
+    rules: Sequence[str] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """As it travels between processes."""
@@ -65,6 +67,7 @@ class Result:
         accepted: differences to be recorded.
         used: keys of the acceptances that let something through.
         problems: what makes the run fail although each test may have passed, each line once.
+        rules: origins of the rules that silenced something.
     """
 
     def __init__(self, summary: Summary) -> None:
@@ -75,6 +78,7 @@ class Result:
         self.accepted: list[Acceptance] = []
         self.used: set[Key] = set()
         self.problems: list[str] = []
+        self.rules: set[str] = set()
 
 
 def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
@@ -90,6 +94,7 @@ def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
         for endpoint, path, kind, values in part.accepted:
             result.accepted.append(Acceptance(endpoint, path, kind, tuple((primary, candidate) for primary, candidate in values)))
         result.problems += [problem for problem in part.problems if problem not in result.problems]
+        result.rules.update(part.rules)
         result.used |= {(endpoint, path, kind) for endpoint, path, kind in part.used}
         if part.summary is not None:
             result.summary.merge(Summary.from_dict(part.summary))
