@@ -97,21 +97,27 @@ class Engine:
             raise SetupError(f"The network {name} cannot be made: {_said(error)}") from None
         return name
 
-    def join(self, target: str, alias: str) -> int | None:
+    def join(self, target: str, published: int, alias: str) -> int | None:
         """Let a target's container of this run into the run's network, under another name.
 
+        Args:
+            published: the port at the engine's host by which it is reached; two containers may be one target's.
+
         Returns:
-            The port it listens on inside; None where this run has no container of that target.
+            The port it listens on inside; None where this run has no such container.
         """
         from docker.errors import DockerException
 
-        name = self.network()
+        labels = [f"{owners.RUN}={self.run_id}", f"{owners.TARGET}={target}"]
         try:
-            for raw in self._client.client.containers.list(filters={"label": [f"{owners.RUN}={self.run_id}", f"{owners.TARGET}={target}"]}):
-                self._networks()[0].connect(raw, aliases=[alias])
-                return int(raw.labels[owners.PORT])
+            for raw in self._client.client.containers.list(filters={"label": labels}):
+                inside = int(raw.labels[owners.PORT])
+                if str(published) in {place["HostPort"] for place in raw.ports.get(f"{inside}/tcp") or ()}:
+                    self.network()
+                    self._networks()[0].connect(raw, aliases=[alias])
+                    return inside
         except (DockerException, OSError) as error:
-            raise SetupError(f"The container of target {target} cannot join the network {name}: {_said(error)}") from None
+            raise SetupError(f"The container of target {target} cannot join the network of its run: {_said(error)}") from None
         return None
 
     def remove_network(self) -> None:

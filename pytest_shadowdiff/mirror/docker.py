@@ -142,7 +142,7 @@ class DockerMirror:
         """The versions as they are reached inside the run's network; None where one is no container of this run."""
         found = []
         for version in self._versions:
-            port = engine.join(version.upstream.name, version.name)
+            port = engine.join(version.upstream.name, version.upstream.port, version.name)
             if port is None:
                 return None
             found.append(replace(version, upstream=replace(version.upstream, host=version.name, port=port)))
