@@ -10,8 +10,6 @@ from pytest_shadowdiff.captures import packets, text
 from pytest_shadowdiff.captures.exchanges import Seen, exchanges_of
 from pytest_shadowdiff.errors import SettingsError
 
-_GZIP = b"\x1f\x8b"
-
 
 def exchanges(path: Path, left_out: Counter[str]) -> Iterator[Seen]:
     """The exchanges in a pcap, a pcapng or a `tcpdump -A` text.
@@ -28,7 +26,7 @@ def exchanges(path: Path, left_out: Counter[str]) -> Iterator[Seen]:
             opening = file.read(16 * 1024)
     except OSError as error:
         raise SettingsError(f"{path}: the capture cannot be read: {error.strerror}.") from None
-    if opening[:4] in (*packets.PCAP_MAGIC, packets.PCAPNG_MAGIC) or opening[:2] == _GZIP:
+    if opening[:4] in (*packets.PCAP_MAGIC, packets.PCAPNG_MAGIC) or opening[:2] == packets.GZIP_MAGIC:
         yield from exchanges_of(packets.read(path, left_out), f"tcpdump, {path.name}", left_out)
     elif text.OPENING.match(opening):
         yield from exchanges_of(text.read(path, left_out), f"tcpdump -A, {path.name}", left_out)

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from pytest_shadowdiff.captures.segments import Segment
 from pytest_shadowdiff.errors import SettingsError, SetupError
 
 PCAP_MAGIC = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1")
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_PACKET = 512 * 1024
 _HEADER = 24
 _RECORD = 16
@@ -125,7 +127,8 @@ def read(path: Path, left_out: Counter[str]) -> Iterator[Segment]:
     from scapy.utils import RawPcapReader
 
     try:
-        with RawPcapReader(str(path)) as packets:
+        opens: Any = RawPcapReader  # takes an open file as well as a name
+        with _opened(path) as file, opens(file) as packets:
             for data, about in packets:
                 segment = dissector.segment(_link(packets, about), _time(about), data)
                 if segment is not None:
@@ -134,6 +137,13 @@ def read(path: Path, left_out: Counter[str]) -> Iterator[Segment]:
         raise SettingsError(f"{path}: no packet capture that can be read: {error}.") from None
     finally:
         left_out.update(dissector.left_out)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file, unpacked; scapy leaves what it opened itself open where it is no capture."""
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+    return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
 
 
 def _link(packets: Any, about: Any) -> int:

@@ -29,6 +29,7 @@ class Watch(NamedTuple):
 TAPS: Mapping[str, Watch] = {
     "proxy": Watch("pytest_shadowdiff.tap.proxy"),
     "envoy": Watch("pytest_shadowdiff.tap.envoy"),
+    "tcpdump": Watch("pytest_shadowdiff.tap.tcpdump"),
     "logs": Watch("pytest_shadowdiff.tap.logs", not_seen=frozenset({"headers", "body", "trailers"})),
 }
 

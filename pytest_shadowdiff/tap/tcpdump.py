@@ -1,0 +1,122 @@
+"""The tap `tcpdump`: the packets of each version's port, captured live or read from a file, as exchanges."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+from pytest_shadowdiff.backends import TapPlan
+from pytest_shadowdiff.captures.exchanges import Exchanges
+from pytest_shadowdiff.captures.exchanges import Seen as Passed
+from pytest_shadowdiff.captures.live import HOW_TO, Tcpdump
+from pytest_shadowdiff.captures.segments import Segment
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
+from pytest_shadowdiff.model import Role
+from pytest_shadowdiff.settings import Settings, Target
+from pytest_shadowdiff.spool import Gap, Seen, Writer
+
+ID, RUN, ATTEMPT = "x-shadowdiff-id", "x-shadowdiff-run", "x-shadowdiff-attempt"
+
+
+class TcpdumpTap:
+    """One `tcpdump` for the ports of all versions.
+
+    Raises:
+        SettingsError: a version has no port of this machine, or its traffic is encrypted.
+    """
+
+    def __init__(self, plan: TapPlan) -> None:
+        self._run_id = plan.run_id
+        self._ports = {_port(plan, role): role for role in plan.points}
+        if len(self._ports) < len(plan.points):
+            raise SettingsError("The tap `tcpdump` tells versions apart by their ports, and two have the same one.")
+        self._exchanges = Exchanges("tcpdump")
+        self._lock = threading.Lock()
+        self._writer = Writer(plan.spool, "tap-tcpdump")
+        self._tcpdump = Tcpdump(list(self._ports), self._passed)
+        self._dropped = 0
+        self._since = time.time()
+
+    def asks(self) -> bool:
+        """Requests carry the number of their attempt."""
+        return True
+
+    def start(self) -> None:
+        """Begin to capture.
+
+        Raises:
+            SetupError: there is no tcpdump, it may not capture, or it does not see what passes.
+        """
+        self._tcpdump.start()
+        if not self._marked():
+            self._tcpdump.stop()
+            raise SetupError(f"tcpdump runs, but does not see connections to the versions' ports. {HOW_TO}")
+
+    def settle(self) -> None:
+        """Return when all that passed before this call is in the spool.
+
+        Raises:
+            MirrorError: tcpdump no longer sees what passes.
+        """
+        if not self._marked():
+            raise MirrorError(self._tcpdump.failure or "tcpdump no longer sees connections to the versions' ports.")
+        dropped = self._tcpdump.dropped()
+        with self._lock:
+            for one in self._exchanges.settle():
+                self._write(one)
+            if dropped > self._dropped:
+                reason = f"tcpdump lost {dropped - self._dropped} packets"
+                for role in self._ports.values():
+                    self._writer.append(Gap(role, self._since, time.time(), reason))
+            self._dropped = dropped
+        self._since = time.time()
+
+    def stop(self) -> None:
+        """End; safe to call twice."""
+        self._tcpdump.stop()
+        with self._lock:
+            self._writer.close()
+
+    def _marked(self) -> bool:
+        return all(self._tcpdump.mark(("127.0.0.1", port)) for port in self._ports)
+
+    def _passed(self, segment: Segment) -> None:
+        with self._lock:
+            for one in self._exchanges.add(segment):
+                self._write(one)
+
+    def _write(self, one: Passed) -> None:
+        role = self._ports.get(int(one.server[1]))
+        headers = {name.lower(): value for name, value in one.exchange.request.headers}
+        if role is None or headers.get(RUN) != self._run_id or not headers.get(ID):
+            return
+        attempt = _attempt(headers)
+        if role == "primary" and attempt:
+            role = "control"
+        self._writer.append(Seen(headers[ID], role, attempt, one.exchange))
+
+
+def _attempt(headers: Mapping[str, str]) -> int:
+    text = headers.get(ATTEMPT, "0")
+    return int(text) if text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004 - nobody is asked a hundred thousand times
+
+
+def _port(plan: TapPlan, role: Role) -> int:
+    port = plan.points[role].port
+    target = _target(plan.settings, role)
+    if target is not None and (target.tls is not None or (target.url or "").startswith("https:")):
+        raise SettingsError(f"targets.{target.name}: its traffic is encrypted, and the tap `tcpdump` cannot read it. Take another tap.")
+    if port is None:
+        raise SettingsError(f"The tap `tcpdump` knows no port of the {role} on this machine. Take another tap.")
+    return port
+
+
+def _target(settings: Settings, role: Role) -> Target | None:
+    found = {"primary": settings.primary, "candidate": settings.candidate, "control": settings.control}[role]
+    return found if isinstance(found, Target) else None
+
+
+def create(plan: TapPlan) -> TcpdumpTap:
+    """The tap, not yet started."""
+    return TcpdumpTap(plan)
