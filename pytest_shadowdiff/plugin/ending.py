@@ -17,6 +17,7 @@ from pytest_shadowdiff.plugin import workers
 from pytest_shadowdiff.plugin.parts import Part, Result, add_up
 
 if TYPE_CHECKING:
+    from pytest_shadowdiff.model import Rule
     from pytest_shadowdiff.plugin.session import Session
     from pytest_shadowdiff.report.outline import RunRecord
     from pytest_shadowdiff.settings import Target

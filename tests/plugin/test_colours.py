@@ -21,3 +21,15 @@ def test_colours(project: Any) -> None:
     assert "$.total  type_changed" in junit
     assert "\x1b" not in junit
     assert "#x1B" not in junit
+    assert '<failure message="ShadowDifference: GET /x: candidate means something else than primary">' in junit
+
+
+def test_the_list_of_failures_names_each_in_one_line(project: Any) -> None:
+    project.v1.json("/x", {"n": 1})
+    project.v2.json("/x", {"n": 2})
+    project.tests("""
+        def test_x(shadow):
+            shadow.get("/x")
+    """)
+    out = project.run("-vv").stdout.str()
+    assert out.count("asked:") == 1
