@@ -1,4 +1,4 @@
-"""Versions that refuse, reset, hang, answer garbage, half an answer, too much or a bomb: a named `incomplete`, and no harm to the caller."""
+"""Versions that refuse, reset, hang, answer garbage, half an answer, too much or a bomb: a named `incomplete`, the caller unharmed."""
 
 from __future__ import annotations
 

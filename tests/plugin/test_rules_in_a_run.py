@@ -28,9 +28,16 @@ def shop(project: Any) -> Any:
 
 
 def test_the_marker_comes_before_the_configuration(shop: Any) -> None:
-    shop.tests(
-        "import pytest\n@pytest.mark.shadow(unordered=['$.items'])\ndef test_x(shadow):\n    shadow.get('/x')\ndef test_y(shadow):\n    shadow.get('/x')\n"
-    )
+    shop.tests("""
+import pytest
+
+@pytest.mark.shadow(unordered=["$.items"])
+def test_x(shadow):
+    shadow.get("/x")
+
+def test_y(shadow):
+    shadow.get("/x")
+""")
     report = shop.report()
     shop.result.assert_outcomes(passed=1, failed=1)
     assert [pair["verdict"] for pair in report["pairs"]] == ["noise", "different"]
