@@ -12,16 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Shop(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer in one piece
-    asked = 0
+    asked = strangers = 0
     lock = threading.Lock()
 
     def do_GET(self) -> None:
         with Shop.lock:
             Shop.asked += 1
+            Shop.strangers += self.path.startswith("/strangers/")
         if self.path == "/pod":
             self.answer({"pod": os.environ["HOSTNAME"]})
         elif self.path == "/asked":
-            self.answer({"asked": Shop.asked, "pod": os.environ["HOSTNAME"]})
+            self.answer({"asked": Shop.asked, "strangers": Shop.strangers, "pod": os.environ["HOSTNAME"]})
         elif self.path == "/headers":
             self.answer({"headers": dict(self.headers.items())})
         elif self.path.startswith("/price"):
@@ -31,6 +32,8 @@ class Shop(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        with Shop.lock:
+            Shop.strangers += self.path.startswith("/strangers/")
         self.answer({"got": len(body)})
 
     def answer(self, value: object) -> None:
