@@ -186,3 +186,39 @@ def test_x(shadow, shadow_url):
     result = project.pytester.runpytest_subprocess(f"--shadow-primary={project.v1.url}")
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*shadowdiff*candidate*")
+
+
+@pytest.mark.parametrize("percent, fewest, most", [("0", 0, 0), ("30", 25, 95), ("100", 200, 200)])
+def test_a_share_of_the_requests(project: Any, percent: str, fewest: int, most: int) -> None:
+    project.v1.json("/x", {"n": 1})
+    project.v2.json("/x", {"n": 1})
+    project.tests("def test_x(shadow):\n    for _ in range(200):\n        shadow.get('/x')\n")
+    report = project.report(f"--shadow-percent={percent}")
+    summary = report["summary"]
+    assert fewest <= summary["pairs"] == summary["same"] == len(project.v2.seen) <= most  # 30 %: five standard deviations either way
+    assert summary["skipped"] == 200 - summary["pairs"]
+    assert project.result.ret == (0 if summary["pairs"] else 1)
+
+
+def test_a_thousand_requests_at_once_and_one_wrong_answer(project: Any) -> None:
+    def numbered(handler: Any) -> Any:
+        return 200, {"content-type": "text/plain"}, handler.path.encode()
+
+    def wrong_once(handler: Any) -> Any:
+        return 200, {"content-type": "text/plain"}, b"/x?765 and more" if handler.path == "/x?765" else handler.path.encode()
+
+    project.v1.route("/x", numbered)
+    project.v2.route("/x", wrong_once)
+    project.tests("""
+from concurrent.futures import ThreadPoolExecutor
+
+def test_x(shadow):
+    with ThreadPoolExecutor(50) as pool:
+        for number, response in enumerate(pool.map(lambda number: shadow.get(f"/x?{number}"), range(1000))):
+            assert response.text == f"/x?{number}"
+""")
+    report = project.report()
+    project.result.assert_outcomes(failed=1)
+    assert (report["summary"]["pairs"], report["summary"]["same"], report["summary"]["different"]) == (1000, 999, 1)
+    assert [pair["request"]["url"] for pair in report["pairs"] if pair["verdict"] == "different"] == ["/x?765"]
+    project.result.stdout.fnmatch_lines(["*GET /x[?]765*"])

@@ -32,7 +32,7 @@ command = ["serve", "{port}"]
 
 
 def read(
-    folder: Path, toml: str = TWO, *, environ: dict[str, str] | None = None, file: str | None = None, **command_line: object
+    folder: Path, toml: str = TWO, /, *, environ: dict[str, str] | None = None, file: str | None = None, **command_line: object
 ) -> Settings:
     (folder / (file or "pyproject.toml")).write_text(toml)
     loaded = configuration.load(folder / file if file else None, folder, rule_from)
@@ -40,7 +40,7 @@ def read(
     return resolve.resolve(options, loaded, backends=BACKENDS, formats=FORMATS, folder=folder)
 
 
-def refuse(folder: Path, toml: str = TWO, **how: object) -> str:
+def refuse(folder: Path, toml: str = TWO, /, **how: object) -> str:
     with pytest.raises(SettingsError) as caught:
         read(folder, toml, **how)  # type: ignore[arg-type]
     return str(caught.value)
