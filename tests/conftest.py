@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("calm")  # a loaded machine is no bug
 GATES = {
     "docker": ("SHADOWDIFF_TEST_DOCKER", "no Docker engine: start one and set SHADOWDIFF_TEST_DOCKER=1"),
     "cluster": ("SHADOWDIFF_TEST_KUBECONFIG", "no cluster made for tests: name its kubeconfig in SHADOWDIFF_TEST_KUBECONFIG"),
