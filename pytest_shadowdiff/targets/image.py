@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
 
 from pytest_shadowdiff.containers import Container, Engine, Wanted
@@ -23,6 +24,7 @@ class Image:
         self._engine = engine
         self._container = container
         self._inside = inside
+        self._port = container.port(inside)
         self._upstream = self._at(engine.hosts[0])
 
     @property
@@ -66,8 +68,7 @@ class Image:
 
     def _at(self, host: str) -> Upstream:
         target = self._target
-        port = self._container.port(self._inside)
-        return Upstream(target.name, host, port, tls=target.tls, host_header=target.host, headers=target.headers)
+        return Upstream(target.name, host, self._port, tls=target.tls, host_header=target.host, headers=target.headers)
 
 
 def launch(target: Target, *, directory: Path, run_id: str) -> Image:
@@ -91,7 +92,7 @@ def launch(target: Target, *, directory: Path, run_id: str) -> Image:
         pull=target.pull or "missing",
         labels={TARGET: target.name, PORT: str(inside)},
     )
-    container = engine.start(wanted, directory / f"{UNFIT_FOR_FILES.sub('_', target.name)}.log")
+    container = engine.start(wanted, _own_file(directory, UNFIT_FOR_FILES.sub("_", target.name)))
     try:
         return Image(target, engine, container, inside)
     except SetupError as error:
@@ -101,3 +102,15 @@ def launch(target: Target, *, directory: Path, run_id: str) -> Image:
     except BaseException:
         container.stop()
         raise
+
+
+def _own_file(directory: Path, name: str) -> Path:
+    """A file that nobody else writes: one target may be both sides."""
+    for number in count(1):
+        path = directory / (f"{name}.log" if number == 1 else f"{name}-{number}.log")
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError
