@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pytest_shadowdiff import acceptances, rules
+from pytest_shadowdiff import rules
 from pytest_shadowdiff.acceptances import Acceptance
+from pytest_shadowdiff.accepting import Accepting, Key
 from pytest_shadowdiff.endpoints import Endpoints
 from pytest_shadowdiff.errors import ShadowError
 from pytest_shadowdiff.judge import judge
@@ -58,11 +58,15 @@ class Judged:
     Attributes:
         shown: the first pairs that differ or have no verdict, as they may be shown.
         files: records of all pairs, in the order of the pairs.
+        rules: origins of the rules that silenced something.
+        used: keys of the acceptances that let something through.
     """
 
     summary: Summary
     shown: list[Pair] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    rules: set[str] = field(default_factory=set)
+    used: set[Key] = field(default_factory=set)
 
 
 def judged(pairs: Sequence[Pair], terms: Terms, jobs: int | None = None) -> Judged:
@@ -73,20 +77,30 @@ def judged(pairs: Sequence[Pair], terms: Terms, jobs: int | None = None) -> Judg
     """
     result = Judged(Summary(_redactor(terms)))
     counts = dict.fromkeys(_SHOWN, 0)
-    for summary, shown_pairs, file in _parts(pairs, terms, jobs or os.cpu_count() or 1):
-        result.summary.merge(Summary.from_dict(summary))
-        for pair in shown_pairs:
+    for part in _parts(pairs, terms, jobs or os.cpu_count() or 1):
+        result.summary.merge(Summary.from_dict(part.summary))
+        for pair in part.shown:
             if pair.verdict is not None and counts[pair.verdict] < KEPT:
                 counts[pair.verdict] += 1
                 result.shown.append(pair)
-        result.files += [file] if terms.records else []
+        result.files += [part.file] if terms.records else []
+        result.rules |= part.rules
+        result.used |= part.used
     return result
 
 
-Part = tuple[dict[str, Any], list[Pair], Path]
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one process has to say of its share."""
+
+    summary: dict[str, Any]
+    shown: list[Pair]
+    file: Path
+    rules: frozenset[str]
+    used: frozenset[Key]
 
 
-def _parts(pairs: Sequence[Pair], terms: Terms, jobs: int) -> Iterator[Part]:
+def _parts(pairs: Sequence[Pair], terms: Terms, jobs: int) -> Iterator[_Part]:
     """The parts in the order of the pairs, a bounded number of them under way."""
     chunks = [pairs[at : at + CHUNK] for at in range(0, len(pairs), CHUNK)]
     work = partial(_judge_chunk, terms)
@@ -95,7 +109,7 @@ def _parts(pairs: Sequence[Pair], terms: Terms, jobs: int) -> Iterator[Part]:
         yield from map(work, range(len(chunks)), chunks)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        under_way: deque[Future[Part]] = deque()
+        under_way: deque[Future[_Part]] = deque()
         for number, chunk in enumerate(chunks):
             under_way.append(pool.submit(work, number, chunk))
             if len(under_way) > 2 * jobs:
@@ -104,31 +118,33 @@ def _parts(pairs: Sequence[Pair], terms: Terms, jobs: int) -> Iterator[Part]:
             yield under_way.popleft().result()
 
 
-def _judge_chunk(terms: Terms, number: int, pairs: Sequence[Pair]) -> Part:
+def _judge_chunk(terms: Terms, number: int, pairs: Sequence[Pair]) -> _Part:
     redactor = _redactor(terms)
+    accepting = Accepting(terms.accepted, records=False, redactor=redactor)
     endpoints = Endpoints(terms.settings.rules, terms.settings.endpoints)
-    evidence = Evidence()  # without a control nothing is learned that could acquit, so chunks need not know of each other
     summary = Summary(redactor)
     kept: list[Pair] = []
+    of_use: frozenset[str] = frozenset()
     file = terms.folder / f"records-{number}.jsonl"
     with file.open("w", encoding="utf-8") as lines:
         for pair in pairs:
             known = replace(pair, endpoint=endpoints.of(pair.request))
-            result = known.judged(_judgement(known, terms, evidence))
+            judgement = _judgement(known, terms.settings, accepting)
+            result = known.judged(judgement)
+            of_use |= judgement.rules
             summary.add(result)
             if terms.records:
                 lines.write(json.dumps(pair_record(result, redactor)) + "\n")
             if result.verdict in _SHOWN and len(kept) < 2 * KEPT:
                 kept.append(shown(result, redactor).pair)
-    return summary.to_dict(), kept, file
+    return _Part(summary.to_dict(), kept, file, of_use, frozenset(accepting.used))
 
 
-def _judgement(pair: Pair, terms: Terms, evidence: Evidence) -> Judgement:
-    settings = terms.settings
+def _judgement(pair: Pair, settings: Settings, accepting: Accepting) -> Judgement:
     matching = rules.matching(settings.rules, pair.request.method, pair.request.target.partition("?")[0])
-    accepts = partial(acceptances.accepts, terms.accepted, pair.endpoint, today=date.today()) if terms.accepted else None  # noqa: DTZ011
     try:
-        return judge(pair, rules=matching, evidence=evidence, limits=settings.limits, accepts=accepts)
+        # Without a control nothing is learned that could acquit, so chunks need not know of each other.
+        return judge(pair, rules=matching, evidence=Evidence(), limits=settings.limits, accepts=accepting.judges(pair.endpoint))
     except ShadowError as error:
         return Judgement(Verdict.INCOMPLETE, str(error))
 

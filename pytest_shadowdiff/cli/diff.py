@@ -15,6 +15,7 @@ from pytest_shadowdiff.model import Verdict
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pytest_shadowdiff.acceptances import Acceptance
     from pytest_shadowdiff.offline import Judged
     from pytest_shadowdiff.report.failure import View
     from pytest_shadowdiff.settings import Settings
@@ -52,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         ShadowError: a file or the configuration is wrong.
     """
     from pytest_shadowdiff import offline, traffic
-    from pytest_shadowdiff.acceptances import FILE_NAME, load
+    from pytest_shadowdiff.acceptances import load
+    from pytest_shadowdiff.accepting import file_of
     from pytest_shadowdiff.cli.console import console
     from pytest_shadowdiff.report.failure import View
     from pytest_shadowdiff.traffic.matching import pairs
@@ -61,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     captures = [traffic.read(file) for file in (arguments.primary, arguments.candidate)]
     out = console()
     view = View(out.width, arguments.verbose - arguments.quiet, *_names(arguments), *(capture.base or None for capture in captures))
-    accepted = load(settings.home / FILE_NAME)
+    accepted = load(file_of(settings.home))
     with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:
         terms = offline.Terms(settings, accepted, secrets.token_bytes(16), Path(folder), records=bool(settings.reports))
         judged = offline.judged(pairs(*captures), terms, arguments.jobs)
         written = list(_reports(settings, judged, view))
-        _print(out, judged, view, [*_notes(captures, view), *written])
+        _print(out, judged, view, [*_left_out(captures, view), *_idle(settings, accepted, judged)], written)
     summary = judged.summary
     return int(summary.failed or not summary.pairs)
 
@@ -106,13 +108,24 @@ def _reports(settings: Settings, judged: Judged, view: View) -> Iterator[str]:
             raise ShadowError(str(error).replace("--shadow-", "--")) from None
 
 
-def _notes(captures: Sequence[Capture], view: View) -> Iterator[str]:
+def _left_out(captures: Sequence[Capture], view: View) -> Iterator[str]:
     for capture, name in zip(captures, (view.primary, view.candidate), strict=True):
         for reason, count in capture.left_out.items():
             yield f"{name}: {count} {'exchange' if count == 1 else 'exchanges'} left out: {reason}"
 
 
-def _print(out: Console, judged: Judged, view: View, written: Sequence[str]) -> None:
+def _idle(settings: Settings, accepted: Sequence[Acceptance], judged: Judged) -> Iterator[str]:
+    """Rules and acceptances that were of no use."""
+    from pytest_shadowdiff.accepting import file_of, unused
+    from pytest_shadowdiff.report.notes import idle_rules
+
+    yield from idle_rules(settings.rules, judged.rules, judged.summary.endpoints)
+    for entry in unused(accepted, judged.used, judged.summary.endpoints):
+        place = f"{file_of(settings.home).name}, line {entry.line}"
+        yield f"{place}: let nothing through ({entry.endpoint}, {entry.path}): is it still needed?"
+
+
+def _print(out: Console, judged: Judged, view: View, notes: Sequence[str], written: Sequence[str]) -> None:
     from pytest_shadowdiff.cli.console import show
     from pytest_shadowdiff.report.terminal import failure_lines, summary_lines
 
@@ -122,6 +135,6 @@ def _print(out: Console, judged: Judged, view: View, written: Sequence[str]) -> 
             for text, markup in failure_lines(found, view):
                 show(out, text, markup)
             show(out, "")
-    notes = () if judged.summary.pairs else (NOTHING,)
+    notes = notes if judged.summary.pairs else [NOTHING, *notes]
     for text, markup in summary_lines(judged.summary, width=view.width, verbosity=view.verbosity, notes=notes, written=written):
         show(out, text, markup)

@@ -17,7 +17,6 @@ from pytest_shadowdiff.plugin import workers
 from pytest_shadowdiff.plugin.parts import Part, Result, add_up
 
 if TYPE_CHECKING:
-    from pytest_shadowdiff.model import Rule
     from pytest_shadowdiff.plugin.session import Session
     from pytest_shadowdiff.report.outline import RunRecord
     from pytest_shadowdiff.settings import Target
@@ -71,6 +70,8 @@ def _part(session: Session) -> Part:
 
 def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
     """What makes the run fail although each test may have passed."""
+    from pytest_shadowdiff.report.notes import idle_rules
+
     result = session.result
     assert result is not None  # noqa: S101 - set by the only caller
     if session.gathered.silent:
@@ -82,18 +83,8 @@ def _notes(session: Session, pytest_session: pytest.Session) -> Iterator[str]:
     yield from result.problems
     if result.problems or result.summary.findings():
         _fail(pytest_session)
-    for rule in _rules_of_no_use(session.settings.rules, result):
-        yield f"{rule.origin}: silenced nothing{f' ({rule.endpoint})' if rule.endpoint else ''}: is it still needed?"
+    yield from idle_rules(session.settings.rules, result.rules, result.summary.endpoints if result.summary.pairs else ())
     yield from _accept(session, result)
-
-
-def _rules_of_no_use(rules: Sequence[Rule], result: Result) -> Iterator[Rule]:
-    """The rules of the configuration that silenced nothing, although their endpoint was asked."""
-    asked = {name.partition(" ")[2] for name in result.summary.endpoints}
-    for rule in rules:
-        concerned = not rule.endpoint or rule.endpoint.partition(" ")[2] in asked
-        if result.summary.pairs and concerned and rule.origin not in result.rules:
-            yield rule
 
 
 def _accept(session: Session, result: Result) -> Iterator[str]:

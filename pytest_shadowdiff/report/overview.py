@@ -43,7 +43,7 @@ def summary_lines(
         yield from _differences(summary, width, verbosity)
         yield from _reasons(summary, width, verbosity)
     yield from _findings(summary, width)
-    yield from marked((cut(visible(note), 10 * width) for note in notes), BAD)
+    yield from marked((cut(visible(note), 10 * width) for note in notes), DOUBTFUL if summary.pairs else BAD)
     yield from marked(map(visible, written))
 
 
