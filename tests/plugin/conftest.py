@@ -20,6 +20,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers by the routes of its service, and notes what it was asked."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     service: Service
 
     def log_message(self, *_: object) -> None:
@@ -64,6 +65,7 @@ class Service:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
         """A connection that a test breaks off is no news."""
