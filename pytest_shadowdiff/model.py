@@ -270,6 +270,7 @@ class Point:
         listener: the name of the Envoy's listener before the version, where one Envoy stands before several.
         log: file that the version's output goes to.
         port: TCP port at which the version listens.
+        packets: captures the version's packets where it runs elsewhere (`captures.elsewhere.Packets`).
     """
 
     role: Role
@@ -279,3 +280,4 @@ class Point:
     listener: str | None = None
     log: Path | None = None
     port: int | None = None
+    packets: Any = None

@@ -6,13 +6,15 @@ The port stays the same while pods come and go; a connection is kept waiting, no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pytest_shadowdiff.cluster.answers import ClusterError, refusal, unreachable
@@ -94,6 +96,45 @@ class Forwarder:
         way = Way(namespace, lambda: pod, port)
         return asyncio.run_coroutine_threadsafe(self._refused(way), self._loop).result(timeout=2 * PATIENCE)
 
+    def touch(self, namespace: str, pod: str, port: int) -> None:
+        """Make a connection to a port of a pod, from the pod's own loopback, and close it.
+
+        Raises:
+            ShadowError: there is no such pod any more, or the API server refuses.
+        """
+
+        async def connect() -> None:
+            stream = await self._dial(Way(namespace, lambda: pod, port))
+            for _ in range(CHANNELS):
+                await asyncio.wait_for(stream.receive(), LISTEN)
+            stream.close()
+
+        asyncio.run_coroutine_threadsafe(connect(), self._loop).result(timeout=2 * PATIENCE)
+
+    def stream(self, path: str, doing: str) -> WebSocket:
+        """Open a stream of the API server, to be used in coroutines that are given to `spawn`.
+
+        Raises:
+            ClusterError: refused, or no answer.
+        """
+        return asyncio.run_coroutine_threadsafe(self._stream(path, doing), self._loop).result(timeout=2 * PATIENCE)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the thread of the streams; what it raises is nobody's."""
+
+        async def run() -> None:
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await work
+
+        if self._loop.is_closed():
+            work.close()
+            return
+        asyncio.run_coroutine_threadsafe(run(), self._loop)
+
     async def _refused(self, way: Way) -> bool:
         stream = await self._dial(way)
         opened = 0
@@ -166,22 +207,24 @@ class Forwarder:
         assert self._dials is not None  # noqa: S101 (set by the thread before anything is served)
         async with self._dials:
             pod = await self._loop.run_in_executor(None, way.pod)
-            doing = f"forwarding to port {way.port} of Pod {way.namespace}/{pod}"
-            context, host = self._connection.context, self._connection.host
-            try:
-                return await asyncio.wait_for(self._stream(way, pod), PATIENCE)
-            except Refused as refused:
-                raise refusal(doing, context, host, refused.status, refused.body) from None
-            except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
-                raise unreachable(doing, context, host, error) from None
+            path = f"/api/v1/namespaces/{way.namespace}/pods/{quote(pod)}/portforward?ports={way.port}"
+            return await self._stream(path, f"forwarding to port {way.port} of Pod {way.namespace}/{pod}")
 
-    async def _stream(self, way: Way, pod: str) -> WebSocket:
+    async def _stream(self, path: str, doing: str) -> WebSocket:
+        context, host = self._connection.context, self._connection.host
+        try:
+            return await asyncio.wait_for(self._upgraded(path), PATIENCE)
+        except Refused as refused:
+            raise refusal(doing, context, host, refused.status, refused.body) from None
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
+            raise unreachable(doing, context, host, error) from None
+
+    async def _upgraded(self, path: str) -> WebSocket:
         place = urlsplit(self._connection.host)
-        target = f"{place.path}/api/v1/namespaces/{way.namespace}/pods/{quote(pod)}/portforward?ports={way.port}"
         token = await self._loop.run_in_executor(None, self._connection.authorization)
         reader, writer = await self._reach(place.hostname or "", place.port or (443 if self._tls else 80))
         try:
-            return await upgrade(reader, writer, target, place.netloc, PROTOCOL, {"authorization": token} if token else {})
+            return await upgrade(reader, writer, place.path + path, place.netloc, PROTOCOL, {"authorization": token} if token else {})
         except BaseException:
             writer.transport.abort()
             raise

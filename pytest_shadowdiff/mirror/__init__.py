@@ -34,7 +34,7 @@ MIRRORS: Mapping[str, Backend] = {
     "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
     "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True),
     "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs", "tcpdump"), enacts_routes=True),
-    "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs"), ways=("workload", "url")),
+    "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs", "tcpdump"), ways=("workload", "url")),
 }
 
 

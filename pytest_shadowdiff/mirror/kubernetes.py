@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.backends import MirrorPlan
     from pytest_shadowdiff.cluster.connecting import Connection
     from pytest_shadowdiff.cluster.forwarding import Forwarder
+    from pytest_shadowdiff.cluster.pod_captures import PodCaptures
     from pytest_shadowdiff.cluster.pod_logs import PodLogs
     from pytest_shadowdiff.cluster.workloads import Workload
     from pytest_shadowdiff.settings import Service, Target
@@ -35,6 +36,11 @@ RIGHTS: tuple[Right, ...] = (
 )
 READING: tuple[Right, ...] = (*rights(SERVICES, "get"), *rights(PODS, "get", "list"), *rights(PODS, "get", "create", part="portforward"))
 KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
+TAP_RIGHTS: Mapping[str, tuple[Sequence[Right], str]] = {
+    "logs": (rights(PODS, "get", part="log"), "role-logs.yaml"),
+    "tcpdump": (rights(PODS, "get", "create", part="exec"), "role-tcpdump.yaml"),
+}
+EPHEMERAL_RIGHTS: tuple[Right, ...] = rights(PODS, "patch", part="ephemeralcontainers")
 ENTRY, ADMIN = 15080, 15000
 CONFIG = "envoy.json"
 COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
@@ -56,6 +62,7 @@ class KubernetesMirror:
         self._dropped: Mapping[str, int] = {}
         self._logs: dict[Role, PodLogs] = {}
         self._folders: dict[Role, Path] = {}
+        self._captures: dict[Role, PodCaptures] = {}
         self._notes: list[str] = []
 
     def start(self) -> Routing:
@@ -101,8 +108,12 @@ class KubernetesMirror:
                 )
                 raise SetupError(message)
         require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
-        if mirrored and self._plan.settings.tap == "logs":
-            require(connection, self._service.namespace, rights(PODS, "get", part="log"), "role-logs.yaml")
+        tap = self._plan.settings.tap or ""
+        if mirrored and tap in TAP_RIGHTS:
+            needed, role = TAP_RIGHTS[tap]
+            require(connection, self._service.namespace, needed, role)
+        if mirrored and tap == "tcpdump" and self._service.ephemeral_image:
+            require(connection, self._service.namespace, EPHEMERAL_RIGHTS, "role-tcpdump.yaml")
         self.find(connection)
 
     def _check_ports(self, forwarder: Forwarder) -> None:
@@ -151,6 +162,7 @@ class KubernetesMirror:
 
     def _mirrored(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way
+        from pytest_shadowdiff.cluster.pod_captures import PodCaptures
 
         service, plan = self._service, self._plan
         self._hold = holding = hold.Hold(connection, service.namespace, service.name, plan.run_id, service.lease_seconds)
@@ -163,6 +175,10 @@ class KubernetesMirror:
         self._admin = forwarder.open(Way(service.namespace, lambda: pod.name, ADMIN))
         if plan.settings.tap == "logs":
             self._follow_logs(connection)
+        if plan.settings.tap == "tcpdump":
+            self._captures = {
+                role: PodCaptures(connection, forwarder, found, service.ephemeral_image) for role, found in self._workloads.items()
+            }
         sides = list(self._targets())
         until_copied(self._admin, self._entry, sides, plan.run_id)
         return Routing(
@@ -222,14 +238,18 @@ class KubernetesMirror:
         if self._admin is None:
             return known
         return {
-            role: Point(role, target.name, self._admin, self._entry, listener=role, log=self._folders.get(role))
+            role: Point(
+                role, target.name, self._admin, self._entry, listener=role, log=self._folders.get(role), packets=self._captures.get(role)
+            )
             for role, target in self._targets().items()
         }
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
         what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
-        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *self._notes]
+        added = sorted({name for captures in self._captures.values() for name in captures.added})
+        stays = [f"an ephemeral container with tcpdump stays in the spec of {', '.join(added)} until the pod ends"] if added else []
+        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *stays, *self._notes]
 
     def summary(self, context: str) -> str:
         """The service and its versions, in one line."""
@@ -267,6 +287,8 @@ class KubernetesMirror:
         finally:
             for logs in self._logs.values():
                 logs.stop()
+            for captures in self._captures.values():
+                captures.stop()
             if self._forwarder is not None:
                 self._forwarder.close()
                 self._forwarder = self._admin = None
@@ -335,11 +357,18 @@ def preview(plan: MirrorPlan) -> Preview:
     service = _service(plan)
     connection = connect(service.context, plan.settings.allow_context)
     mirror.find(connection)
-    table, lacking = rights_table(connection, service.namespace, RIGHTS)
+    tap = plan.settings.tap or ""
+    needed = [*RIGHTS, *TAP_RIGHTS.get(tap, ((), ""))[0]]
+    stays = []
+    if tap == "tcpdump" and service.ephemeral_image:
+        needed += EPHEMERAL_RIGHTS
+        stays = [f"Where no container has tcpdump, an ephemeral one ({service.ephemeral_image}) is added, and stays in the pod's spec."]
+    table, lacking = rights_table(connection, service.namespace, needed)
     lines = [
         f"{mirror.summary(connection.context)}. While a run lasts, and gone at its end:",
         *(line for ref, body, _ in hold.objects(service.namespace, service.name, plan.run_id) for line in created(ref, body)),
         *(line for ref, body, _ in mirror.objects() for line in created(ref, body)),
+        *stays,
         f"Rights in namespace {service.namespace}:",
         *table,
     ]

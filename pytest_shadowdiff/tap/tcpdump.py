@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from pytest_shadowdiff.backends import TapPlan
+from pytest_shadowdiff.captures.elsewhere import Elsewhere
 from pytest_shadowdiff.captures.exchanges import Exchanges
 from pytest_shadowdiff.captures.exchanges import Seen as Passed
 from pytest_shadowdiff.captures.live import HOW_TO, Tcpdump
@@ -88,13 +89,9 @@ class TcpdumpTap:
 
     def _write(self, one: Passed) -> None:
         role = self._ports.get(int(one.server[1]))
-        headers = {name.lower(): value for name, value in one.exchange.request.headers}
-        if role is None or headers.get(RUN) != self._run_id or not headers.get(ID):
-            return
-        attempt = _attempt(headers)
-        if role == "primary" and attempt:
-            role = "control"
-        self._writer.append(Seen(headers[ID], role, attempt, one.exchange))
+        event = None if role is None else _event(self._run_id, role, one)
+        if event is not None:
+            self._writer.append(event)
 
 
 def _attempt(headers: Mapping[str, str]) -> int:
@@ -117,6 +114,67 @@ def _target(settings: Settings, role: Role) -> Target | None:
     return found if isinstance(found, Target) else None
 
 
-def create(plan: TapPlan) -> TcpdumpTap:
+class ElsewhereTap:
+    """Captures at the places where the versions run, which the mirror reaches: pods."""
+
+    def __init__(self, plan: TapPlan) -> None:
+        self._run_id = plan.run_id
+        self._lock = threading.Lock()
+        self._writer = Writer(plan.spool, "tap-tcpdump")
+        self._captures = [Elsewhere(role, point.packets, self._passed, self._append) for role, point in plan.points.items()]
+
+    def asks(self) -> bool:
+        """Requests carry the number of their attempt."""
+        return True
+
+    def start(self) -> None:
+        """Begin to capture.
+
+        Raises:
+            SetupError: there is no tcpdump at a place, it may not capture, or it does not see what passes.
+        """
+        try:
+            for capture in self._captures:
+                capture.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def settle(self) -> None:
+        """Return when all that passed before this call is in the spool.
+
+        Raises:
+            MirrorError: a capture no longer sees what passes.
+        """
+        for capture in self._captures:
+            capture.settle()
+
+    def stop(self) -> None:
+        """End; safe to call twice."""
+        for capture in self._captures:
+            capture.stop()
+        with self._lock:
+            self._writer.close()
+
+    def _passed(self, role: Role, one: Passed) -> None:
+        event = _event(self._run_id, role, one)
+        if event is not None:
+            self._append(event)
+
+    def _append(self, event: Seen | Gap) -> None:
+        with self._lock:
+            self._writer.append(event)
+
+
+def _event(run_id: str, role: Role, one: Passed) -> Seen | None:
+    headers = {name.lower(): value for name, value in one.exchange.request.headers}
+    if headers.get(RUN) != run_id or not headers.get(ID):
+        return None
+    attempt = _attempt(headers)
+    return Seen(headers[ID], "control" if role == "primary" and attempt else role, attempt, one.exchange)
+
+
+def create(plan: TapPlan) -> TcpdumpTap | ElsewhereTap:
     """The tap, not yet started."""
-    return TcpdumpTap(plan)
+    elsewhere = any(point.packets is not None for point in plan.points.values())
+    return ElsewhereTap(plan) if elsewhere else TcpdumpTap(plan)
