@@ -136,5 +136,6 @@ def _print(out: Console, judged: Judged, view: View, notes: Sequence[str], writt
                 show(out, text, markup)
             show(out, "")
     notes = notes if judged.summary.pairs else [NOTHING, *notes]
-    for text, markup in summary_lines(judged.summary, width=view.width, verbosity=view.verbosity, notes=notes, written=written):
+    summary = summary_lines(judged.summary, width=view.width, verbosity=view.verbosity, notes=notes, written=written, tests=False)
+    for text, markup in summary:
         show(out, text, markup)

@@ -14,6 +14,7 @@ from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, dura
 _COLOURS = {Verdict.DIFFERENT: BAD, Verdict.INCOMPLETE: BAD, Verdict.PARTIAL: DOUBTFUL, Verdict.SKIPPED: DOUBTFUL}
 _COLUMNS = (Verdict.DIFFERENT, Verdict.INCOMPLETE, Verdict.PARTIAL, Verdict.ACCEPTED, Verdict.NOISE, Verdict.SAME, Verdict.SKIPPED)
 _ROWS = 12
+_BLOCKS = 10
 
 
 def summary_lines(
@@ -24,6 +25,7 @@ def summary_lines(
     mirror: Sequence[str] = (),
     notes: Sequence[str] = (),
     written: Sequence[str] = (),
+    tests: bool = True,
 ) -> Iterator[Line]:
     """The lines of a summary.
 
@@ -34,6 +36,7 @@ def summary_lines(
         mirror: what the mirror says of itself.
         notes: what else makes the run fail, or is to be known.
         written: a line for each report.
+        tests: requests belong to tests, whose failures name them; those that do not are named here.
     """
     if verbosity >= 0:
         yield from marked(map(visible, mirror))
@@ -42,6 +45,7 @@ def summary_lines(
         yield from _table(summary, width, verbosity)
         yield from _differences(summary, width, verbosity)
         yield from _reasons(summary, width, verbosity)
+        yield from _named(summary, width, verbosity, tests=tests)
     yield from _findings(summary, width)
     yield from marked((cut(visible(note), 10 * width) for note in notes), DOUBTFUL if summary.pairs else BAD)
     yield from marked(map(visible, written))
@@ -92,24 +96,44 @@ def _times(summary: Summary, name: str) -> str:
 
 
 def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
-    for name, endpoint in sorted(summary.endpoints.items()):
-        places = [(key, field) for key, field in sorted(endpoint.fields.items()) if field.count > field.control_count]
-        count = endpoint.verdicts[Verdict.DIFFERENT]
-        if not count or not places:
-            continue
+    """What differs at each endpoint, and the rule that would silence it."""
+    differing = [name for name, endpoint in sorted(summary.endpoints.items()) if endpoint.verdicts[Verdict.DIFFERENT]]
+    shown = differing if verbosity > 0 else differing[:_BLOCKS]
+    for name in shown:
         yield Line()
-        verb = "pair differs" if endpoint.pairs == 1 else "pairs differ"
-        yield Line(f"{visible(name)}: {count} of {endpoint.pairs} {verb}", WORST)
-        shown = places if verbosity > 0 else places[:_ROWS]
-        room = min(max(columns(visible(path)) for (path, _), _ in shown), max(20, width - 30))
-        for (path, kind), field in shown:
-            yield Line(f"  {padded(cut_middle(visible(path), room), room)}  {kind:<14}  {field.count - field.control_count}")
-        if len(places) > len(shown):
-            yield Line(f"  and {len(places) - len(shown)} more places (-v shows all)")
-        rule = rule_lines(name, (key for key, _ in shown))
-        if rule:
-            yield Line("  if that means nothing:")
-        yield from marked((f"    {line}" for line in rule), FAINT)
+        yield from _endpoint(name, summary.endpoints[name], width, verbosity)
+    if len(differing) > len(shown):
+        yield Line()
+        yield Line(f"and {len(differing) - len(shown)} more endpoints differ (-v shows all)", BAD)
+
+
+def _endpoint(name: str, endpoint: Endpoint, width: int, verbosity: int) -> Iterator[Line]:
+    verb = "pair differs" if endpoint.pairs == 1 else "pairs differ"
+    yield Line(f"{visible(name)}: {endpoint.verdicts[Verdict.DIFFERENT]} of {endpoint.pairs} {verb}", WORST)
+    places = [(key, field) for key, field in sorted(endpoint.fields.items()) if field.count > field.control_count]
+    shown = places if verbosity > 0 else places[:_ROWS]
+    room = min(max((columns(visible(path)) for (path, _), _ in shown), default=0), max(20, width - 30))
+    for (path, kind), field in shown:
+        yield Line(f"  {padded(cut_middle(visible(path), room), room)}  {kind:<14}  {field.count - field.control_count}")
+    if len(places) > len(shown):
+        yield Line(f"  and {len(places) - len(shown)} more places (-v shows all)")
+    rule = rule_lines(name, (key for key, _ in shown))
+    if rule:
+        yield Line("  if that means nothing:")
+    yield from marked((f"    {line}" for line in rule), FAINT)
+
+
+def _named(summary: Summary, width: int, verbosity: int, *, tests: bool) -> Iterator[Line]:
+    """The first pairs that differ or have no verdict, by name: those of no test, which nothing else names, or all that were kept."""
+    named = [sample for sample in summary.samples if verbosity > 0 or (tests and sample.test is None)]
+    if named:
+        yield Line()
+        yield Line("The first of them:" if verbosity > 0 else "Requests of no test:", BAD)
+    for sample in named:
+        owner = f"  {visible(sample.test)}" if sample.test else ""
+        yield Line(
+            cut(f"  {sample.verdict:<10}  {visible(sample.id)}  {visible(sample.request)}{owner}", max(width, 200 * (verbosity > 0)))
+        )
 
 
 def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:

@@ -124,3 +124,23 @@ def test_many_endpoints_fit(pair: MakePair, redactor: Redactor, width: int) -> N
     text = _text(summary, width)
     assert "and 28 more endpoints" in text
     assert "more endpoints" not in _text(summary, width, verbosity=1)
+
+
+def test_many_endpoints_that_differ_are_counted(pair: MakePair, redactor: Redactor) -> None:
+    summary = Summary(redactor)
+    for number in range(30):
+        summary.add(pair({}, {}, Difference("$.total", "missing", 1, None), endpoint=f"GET /{number:02}"))
+    text = _text(summary)
+    assert text.count("if that means nothing") == 10
+    assert "and 20 more endpoints differ" in text
+    assert _text(summary, verbosity=1).count("if that means nothing") == 30
+
+
+def test_pairs_of_no_test_are_named(pair: MakePair, redactor: Redactor) -> None:
+    summary = Summary(redactor)
+    difference = Difference("$.total", "missing", 1, None)
+    summary.add(pair({}, {}, difference, id="ours"))
+    assert "ours" not in _text(summary)
+    summary.add(pair({}, {}, difference, id="strange", test=None))
+    assert "different   strange  GET /orders/1" in _text(summary)
+    assert "different   ours  GET /orders/0  tests/test_orders.py::test_get" in _text(summary, verbosity=1)
