@@ -25,7 +25,7 @@ _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _DECLARED = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.IGNORECASE)
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
-_NORMAL_END = re.compile(r"(?:\s+|<!--(?:(?!-->)[\s\S]){0,1000}-->|</(?:body|html)\s*>)*\Z", re.IGNORECASE)
+_NORMAL_END = re.compile(r"(?:\s|<!--(?:(?!-->)[\s\S]){0,1000}-->|</(?:body|html)\s*>)*\Z", re.IGNORECASE)
 _TAIL = 4096
 _DOCTYPE = re.compile(r"\s*<!doctype\b([^>]{0,1000})>", re.IGNORECASE)
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f]")
