@@ -8,6 +8,6 @@ carries the labels of `owners`, goes at every end of a run, and what a killed ru
 from __future__ import annotations
 
 from pytest_shadowdiff.containers.container import Container, Wanted
-from pytest_shadowdiff.containers.engine import Engine, leftovers, sweep
+from pytest_shadowdiff.containers.engine import Engine, answers, leftovers, sweep
 
-__all__ = ["Container", "Engine", "Wanted", "leftovers", "sweep"]
+__all__ = ["Container", "Engine", "Wanted", "answers", "leftovers", "sweep"]

@@ -194,6 +194,15 @@ class Left:
         return self.labels.get(owners.RUN, "")
 
 
+def answers() -> None:
+    """Look whether an engine answers.
+
+    Raises:
+        SetupError: none does; the message says how to name one.
+    """
+    _connected().client.close()
+
+
 def leftovers() -> list[Left]:
     """What killed runs left at the engine; nothing where no engine answers."""
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.backends import Mirror, MirrorPlan
+    from pytest_shadowdiff.settings import Settings
 
 
 class Backend(NamedTuple):
@@ -22,20 +23,33 @@ class Backend(NamedTuple):
         taps: the taps it can offer, its best first.
         enacts_routes: takes `--shadow-route` files.
         ways: the kinds of target it can mirror between: "url", "command", "image", "workload".
+        needs: its module has a function `check(settings)` that looks, before any test, whether what it needs is here.
     """
 
     module: str
     taps: tuple[str, ...]
     enacts_routes: bool = False
     ways: tuple[str, ...] = ("url", "command", "image")
+    needs: bool = False
 
 
 MIRRORS: Mapping[str, Backend] = {
     "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
-    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True),
-    "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs", "tcpdump"), enacts_routes=True),
-    "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs", "tcpdump"), ways=("workload", "url")),
+    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True, needs=True),
+    "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs", "tcpdump"), enacts_routes=True, needs=True),
+    "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs", "tcpdump"), ways=("workload", "url"), needs=True),
 }
+
+
+def check(settings: Settings) -> None:
+    """Look whether what the mirror needs on this machine is here; nothing is started.
+
+    Raises:
+        SettingsError: it is not; the message says how to get it.
+    """
+    backend = MIRRORS[settings.mirror]
+    if backend.needs:
+        import_module(backend.module).check(settings)
 
 
 def create(name: str, plan: MirrorPlan) -> Mirror:

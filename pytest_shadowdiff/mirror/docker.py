@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_shadowdiff.backends import MirrorPlan
-from pytest_shadowdiff.containers import Container, Engine, Wanted
+from pytest_shadowdiff.containers import Container, Engine, Wanted, answers
 from pytest_shadowdiff.envoy import admin
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, Version, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SetupError
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
+from pytest_shadowdiff.settings import Settings
 
 CONFIGURATION = "/etc/envoy/shadowdiff.json"
 ADMIN_FILE = "/tmp/shadowdiff-admin"  # noqa: S108 - inside the container, which is ours alone
@@ -181,6 +182,18 @@ class DockerMirror:
             return False
         self._entry = entry or self._entry
         return entry is not None
+
+
+def check(settings: Settings) -> None:
+    """Look whether an engine answers.
+
+    Raises:
+        SettingsError: none does.
+    """
+    try:
+        answers()
+    except SetupError as error:
+        raise SettingsError(f"The mirror {settings.mirror}: {error}") from None
 
 
 def create(plan: MirrorPlan) -> DockerMirror:

@@ -13,9 +13,10 @@ from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.process import Process
 from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
+from pytest_shadowdiff.settings import Settings
 
 
 class EnvoyMirror:
@@ -38,8 +39,7 @@ class EnvoyMirror:
         plan = self._plan
         directory = plan.directory / "envoy"
         directory.mkdir(mode=0o700)
-        configured = plan.settings.envoy
-        self._binary = find(None if configured is None else plan.settings.home / Path(configured))
+        self._binary = _binary(plan.settings)
         configuration = Configuration(
             run_id=plan.run_id,
             versions=self._versions,
@@ -96,6 +96,22 @@ class EnvoyMirror:
         if self._process is not None:
             self._process.stop()
         self._routed.stop()
+
+
+def check(settings: Settings) -> None:
+    """Look whether there is an Envoy, and whether it is new enough.
+
+    Raises:
+        SettingsError: there is none, or it is too old.
+    """
+    try:
+        _binary(settings)
+    except SetupError as error:
+        raise SettingsError(f"The mirror envoy: {error}") from None
+
+
+def _binary(settings: Settings) -> Binary:
+    return find(None if settings.envoy is None else settings.home / Path(settings.envoy))
 
 
 def create(plan: MirrorPlan) -> EnvoyMirror:

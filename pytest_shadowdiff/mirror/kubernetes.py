@@ -13,6 +13,7 @@ from pytest_shadowdiff.cluster.preview import Preview, created, rights_table
 from pytest_shadowdiff.cluster.rights import Right, require, rights
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
+from pytest_shadowdiff.envoy.patience import patient
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.model import Point, Role, Upstream
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.cluster.pod_captures import PodCaptures
     from pytest_shadowdiff.cluster.pod_logs import PodLogs
     from pytest_shadowdiff.cluster.workloads import Workload
-    from pytest_shadowdiff.settings import Service, Target
+    from pytest_shadowdiff.settings import Service, Settings, Target
 
 ROLE = "role-kubernetes.yaml"
 RIGHTS: tuple[Right, ...] = (
@@ -52,7 +53,7 @@ class KubernetesMirror:
 
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
-        self._service = _service(plan)
+        self._service = _service(plan.settings)
         self._workloads: dict[Role, Workload] = {}
         self._connection: Connection | None = None
         self._forwarder: Forwarder | None = None
@@ -224,7 +225,7 @@ class KubernetesMirror:
             connect_seconds=self._plan.settings.timeout,
             buffer_bytes=self._plan.settings.limits.body,
         )
-        return json.dumps(_patient(configuration.rendered()))
+        return json.dumps(patient(configuration.rendered()))
 
     def _upstream(self, role: Role, target: Target) -> Upstream:
         found = self._workloads.get(role)
@@ -296,8 +297,8 @@ class KubernetesMirror:
                 self._connection.close()
 
 
-def _service(plan: MirrorPlan) -> Service:
-    service = plan.settings.service
+def _service(settings: Settings) -> Service:
+    service = settings.service
     if service is None:
         message = (
             "A target with a `workload` needs [tool.shadowdiff.service]: "
@@ -318,31 +319,19 @@ def _elsewhere(plan: MirrorPlan, role: Role) -> Upstream:
     return upstream
 
 
-def _patient(bootstrap: dict[str, Any]) -> dict[str, Any]:
-    """A connection that a pod does not take is offered to the next one, as a Service would not have chosen a pod that is going.
+def check(settings: Settings) -> None:
+    """Look whether a service is configured, and whether its context is there and may be used; no cluster is asked.
 
-    Only where nothing of the request has been sent: a version never gets it twice.
+    Raises:
+        SettingsError: it is not; the message says what to write.
     """
-    for listener in bootstrap["static_resources"]["listeners"]:
-        manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-        for host in manager["route_config"]["virtual_hosts"]:
-            for route in host["routes"]:
-                if str(route.get("route", {}).get("cluster", "")).startswith("version-"):
-                    route["route"]["retry_policy"] = {
-                        "retry_on": "connect-failure",
-                        "num_retries": 5,
-                        "retry_host_predicate": [
-                            {
-                                "name": "envoy.retry_host_predicates.previous_hosts",
-                                "typed_config": {
-                                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                                },
-                            }
-                        ],
-                        "host_selection_retry_max_attempts": 5,
-                        "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
-                    }
-    return bootstrap
+    from pytest_shadowdiff.cluster.contexts import load
+
+    service = _service(settings)
+    try:
+        load(service.context, settings.allow_context)
+    except SetupError as error:
+        raise SettingsError(f"The mirror kubernetes: {error}") from None
 
 
 def preview(plan: MirrorPlan) -> Preview:
@@ -354,7 +343,7 @@ def preview(plan: MirrorPlan) -> Preview:
     from pytest_shadowdiff.cluster.connecting import connect
 
     mirror = KubernetesMirror(plan)
-    service = _service(plan)
+    service = _service(plan.settings)
     connection = connect(service.context, plan.settings.allow_context)
     mirror.find(connection)
     tap = plan.settings.tap or ""

@@ -54,6 +54,17 @@ def settings_of(config: pytest.Config) -> Settings:
             from pytest_shadowdiff.envoy.routed import enacted_by
 
             enacted_by(settings)
+        if settings.candidate is not None:
+            _look_around(settings)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
     return settings
+
+
+def _look_around(settings: Settings) -> None:
+    """Whether what mirror and targets need is here: better told now than by each test."""
+    from pytest_shadowdiff import mirror, targets
+    from pytest_shadowdiff.settings import Target
+
+    mirror.check(settings)
+    targets.check([one for one in (settings.primary, settings.candidate, settings.control) if isinstance(one, Target)])

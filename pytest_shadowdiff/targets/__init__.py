@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_shadowdiff.errors import SetupError
+from pytest_shadowdiff.errors import SettingsError, SetupError
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.model import Upstream
@@ -52,6 +52,25 @@ class Started(Protocol):
 def way(target: Target) -> str:
     """The one of `WAYS`' names (or `workload`) by which this target is reached."""
     return next(name for name in ("url", "command", "image", "workload") if getattr(target, name) is not None)
+
+
+def check(targets: Sequence[Target]) -> None:
+    """Look whether what these targets need on this machine is here; nothing is started.
+
+    Raises:
+        SettingsError: it is not; the message says how to get it.
+    """
+    images = [target for target in targets if target.image is not None]
+    for target in images:
+        if target.port is None:
+            raise SettingsError(f"Target {target.name}: say on which port {target.image} listens, as targets.{target.name}.port.")
+    if images:
+        from pytest_shadowdiff.containers import answers
+
+        try:
+            answers()
+        except SetupError as error:
+            raise SettingsError(f"Target {images[0].name} is an image: {error}") from None
 
 
 def launch(target: Target, *, directory: Path, run_id: str) -> Started:
