@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pytest_shadowdiff.cluster.connecting import Connection, connect, ticks, unt
 from pytest_shadowdiff.cluster.contexts import looks_like_production
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
 from pytest_shadowdiff.cluster.workloads import is_ready
-from pytest_shadowdiff.errors import ShadowError
+from pytest_shadowdiff.errors import SettingsError, ShadowError
 from pytest_shadowdiff.mirror import kubernetes
 from pytest_shadowdiff.settings import Service, Settings, Target
 
@@ -247,3 +248,14 @@ def test_an_admission_policy_that_refuses(refused: Refused, shop: Any, connectio
     assert "creating Pod" in said
     assert "no proxies here" in said
     assert "admission" in said
+
+
+def test_production_is_a_usage_error_before_any_test(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(config(home, contexts=["prod"], current="prod")))
+    versions = Target("v1", workload=V1), Target("v2", workload=V2)
+    settings = Settings(primary=versions[0], candidate=versions[1], mirror="kubernetes", service=Service("shop"))
+    with pytest.raises(SettingsError, match="--shadow-allow-context=prod"):
+        kubernetes.check(settings)
+    kubernetes.check(replace(settings, allow_context="prod"))
+    with pytest.raises(SettingsError, match=r"needs \[tool.shadowdiff.service\]"):
+        kubernetes.check(replace(settings, service=None))
