@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pytest_shadowdiff.redact.names import names_secret, parameter_secret
+from pytest_shadowdiff.redact.names import covers, names_secret, parameter_secret
 
 Mark = Callable[[str], str]
 
@@ -31,7 +31,8 @@ _NAMED = re.compile(
     r"(?<![\w.-])([A-Za-z_][\w.-]{1,80})(\\?[\"']?\s{0,3}(?:[:=]|=>|&#61;)\s{0,3})"
     r"(\"[^\"\n]*\"|'[^'\n]*'|\\\"[^\"\\\n]*\\\"|[^\s\"'&,;<>(){}\[\]\\]+)"
 )
-_ELEMENT = re.compile(r"<((?:[\w.-]{1,60}:)?[\w.-]{1,80})((?:\s[^<>]{0,500})?)>([^<]+)(?=</)")
+_ELEMENT = re.compile(r"<((?:[\w.-]{1,60}:)?[\w.-]{1,80})((?:\s[^<>]{0,500})?>(?:\s{0,8}<!\[CDATA\[)?)([^<]+?)(?=(?:\]\]>\s{0,8})?</)")
+_WORD_IN_BYTES = re.compile(r"[A-Za-z][\w.-]{4,60}")
 _FIELD = re.compile(r"(?i)<(?:input|meta|param|property|entry|item|add|option|field|attribute|setting|variable)\b[^<>]{0,2000}>")
 _FIELD_NAME = re.compile(r"(?i)\b(?:name|id|key|property)\s{0,3}=\s{0,3}[\"']?([^\"'\s<>]{1,100})")
 _FIELD_VALUE = re.compile(r"(?i)(\b(?:value|content)\s{0,3}=\s{0,3})(\"[^\"]*\"|'[^']*'|[^\s\"'<>]+)")
@@ -64,6 +65,11 @@ def redact_forms(text: str, mark: Mark) -> str:
     return _NAMED.sub(lambda found: _named(found, mark), text)
 
 
+def names_secrets(text: str) -> bool:
+    """Whether a text that nobody can read as one (bytes) has a word in it that stands before secrets."""
+    return may_hold_secret(text) and any(covers(word) for word in _WORD_IN_BYTES.findall(text))
+
+
 def _scheme(found: re.Match[str], mark: Mark) -> str:
     """`Bearer abc123`, and not "basic authentication": prose has neither digits nor such length."""
     credentials = found[3]
@@ -89,7 +95,7 @@ def _named(found: re.Match[str], mark: Mark) -> str:
 def _element(found: re.Match[str], mark: Mark) -> str:
     if not names_secret(found[1].rpartition(":")[2]) or not found[3].strip():
         return found[0]
-    return f"<{found[1]}{found[2]}>{mark(found[3])}"
+    return f"<{found[1]}{found[2]}{mark(found[3])}"
 
 
 def _field(tag: str, mark: Mark) -> str:

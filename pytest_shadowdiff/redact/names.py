@@ -22,7 +22,7 @@ _WORDS = _set(
 _ABOUT = _set(
     "type types count counts length size limit limits policy name names enabled required algorithm alg used usage remaining budget "
     "expires expiry expiration ttl age at in format kind status scope scopes domain path valid strength header endpoint samesite httponly "
-    "secure method methods"
+    "secure method methods details"
 )
 
 # Written as one word, or as several: what matters is the sequence of letters.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import binascii
 import codecs
+import csv
+import io
 import json
 import re
 from base64 import b64decode
@@ -15,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from pytest_shadowdiff.model import Difference, Exchange, Headers, Pair, Repeat, Request, Response
-from pytest_shadowdiff.redact.forms import MARK, may_hold_secret, redact_forms
+from pytest_shadowdiff.redact.forms import MARK, may_hold_secret, names_secrets, redact_forms
 from pytest_shadowdiff.redact.json_text import redact_json
 from pytest_shadowdiff.redact.known import SHORTEST, spellings
 from pytest_shadowdiff.redact.names import covers, names_number, names_secret, parameter_secret
@@ -27,6 +29,7 @@ NAMES = ("id", "test")
 
 _MOST = 500  # secrets remembered of one pair
 _DEEPEST = 4  # documents within strings within documents
+_TABLES = ("text/csv", "text/tab-separated-values", "application/csv")
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 _PATH_NAME = re.compile(r"\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]|\.([^.\[\]\s]+)|/@?([\w.-]+)")
 _CHARSET = re.compile(r"(?i)charset\s*=\s*\"?([\w.:-]+)")
@@ -128,8 +131,11 @@ class Passage:
             return body
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         charset = _charset(body, kind)
-        text = body.decode(charset or "latin-1")
-        return self.document(text, kind).encode(*(("utf-8", "surrogatepass") if charset else ("latin-1", "backslashreplace")))
+        text = self.document(body.decode(charset or "latin-1"), kind)
+        if charset:
+            return text.encode("utf-8", "surrogatepass")
+        # Of bytes that name a secret nobody here knows where it ends.
+        return self._mark(text).encode() if names_secrets(text) else text.encode("latin-1", "backslashreplace")
 
     def document(self, text: str, kind: str) -> str:
         """A body as text, by its Content-Type."""
@@ -141,6 +147,8 @@ class Passage:
             return delimiter.join((head, *(self._part(part) for part in parts)))
         if lowered.startswith("application/x-www-form-urlencoded"):
             return "&".join(self._field(field) for field in text.split("&"))
+        if lowered.startswith(_TABLES):
+            return self._table(text)
         return self.string("", text)
 
     def value_at(self, path: str, value: object) -> object:
@@ -244,6 +252,26 @@ class Passage:
         named = _PART_NAME.search(head)
         name = (named[1] if named[1] is not None else named[2]) if named else ""
         return f"{head}{between}{self.string(name, content[: len(content) - len(end)])}{end}"
+
+    def _table(self, text: str) -> str:
+        """Rows of cells (RFC 4180): the first row names the columns."""
+        first, newline, rest = text.partition("\n")
+        delimiter = max("\t;,", key=first.count)
+        secret = {at for at, name in enumerate(first.split(delimiter)) if self._names_secret(name.strip(' \r"'))}
+        if not secret:
+            return self.string("", text)
+        end = "\r\n" if first.endswith("\r") else "\n"
+        try:
+            return first + newline + self._rows(rest, secret, delimiter, end)
+        except csv.Error:
+            return self._mark(text)
+
+    def _rows(self, rows: str, secret: set[int], delimiter: str, end: str) -> str:
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+        for row in csv.reader(io.StringIO(rows, newline=""), delimiter=delimiter):
+            writer.writerow([self.secret(cell) if at in secret else self.string("", cell) for at, cell in enumerate(row)])
+        return out.getvalue()
 
     def _header_value(self, path: str, value: object) -> object:
         if isinstance(value, (list, tuple)):

@@ -91,6 +91,9 @@ def test_headers_without_a_secret_stay(redactor: Redactor, name: str, value: str
         ("text/html", f'<input name=q type=password value={CANARY}><meta content="{CANARY}" name="csrf-token">'),
         ("text/html", f'<script>window.config = {{"apiKey": "{CANARY}", token: \'{CANARY}\'}}</script>'),
         ("application/xml", f'<u><ns:Password hint="no">{CANARY}</ns:Password><item key="secret" value="{CANARY}"/></u>'),
+        ("application/xml", f"<u><password><![CDATA[{CANARY}]]></password><token>\n  {CANARY}\n</token></u>"),
+        ("text/csv", f'name,password,note\r\nme,{CANARY},x\r\nyou,"{CANARY},""2""",y\r\n'),
+        ("text/csv; header=present", f"name;api_key\nme;{CANARY}"),
         ("text/plain", f"connecting with password={CANARY} as postgres://u:{CANARY}@db/x"),
         ("message/http", f"TRACE / HTTP/1.1\r\nAuthorization: Bearer {CANARY}1\r\nX-Api-Key: {CANARY}\r\n"),
         ("text/plain", f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY.replace('-', '')}\n-----END RSA PRIVATE KEY-----"),
@@ -219,7 +222,7 @@ def test_twice_is_once(document: object) -> None:
 
 @given(
     st.binary(),
-    st.sampled_from(["", "text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "application/json"]),
+    st.sampled_from(["", "text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a", "text/csv"]),
 )
 def test_any_bytes_pass(body: bytes, kind: str) -> None:
     assert isinstance(Redactor().body(body, [("content-type", kind)]), bytes)
@@ -247,7 +250,8 @@ def test_a_secret_below_a_name_is_gone_however_deep(data: st.DataObject, around:
 
 
 HOSTILE = (
-    b"eyJ" * 300_000, b"://a@" * 200_000, b"?a=" + b"%25" * 300_000, b"<input " * 150_000, b'password="' * 100_000, b"{" * 1_000_000,
+    b"<token>" + b" " * 1_000_000, b"<a>" * 300_000,
+       b"eyJ" * 300_000, b"://a@" * 200_000, b"?a=" + b"%25" * 300_000, b"<input " * 150_000, b'password="' * 100_000, b"{" * 1_000_000,
     b'"' * 1_000_000, b'{"token' + b"\\" * 1_000_000, b"&" * 300_000, b'{"token":' * 50_000, b"a&token" * 100_000, b"<token>" * 150_000,
     b"-----BEGIN PRIVATE KEY-----" * 40_000,
 )  # fmt: skip
@@ -263,3 +267,16 @@ def test_hostile_bodies_take_linear_time(kind: str, body: bytes, redactor: Redac
 def test_secrets_of_an_environment() -> None:
     environment = {"API_TOKEN": "one-token", "DB_URL": "postgres://me:two@db/x", "MODE": "three-fast", "DB_PASSWORD": "four"}
     assert sorted(secret_values(environment)) == ["four", "me:two", "one-token"]
+
+
+def test_bytes_that_name_a_secret_are_left_out(redactor: Redactor) -> None:
+    packed = b"\x82\xa4user\xa2me\xa8password\xae" + CANARY.encode() + b"\xff"
+    shown = redactor.body(packed, [("content-type", "application/msgpack")])
+    assert CANARY.encode() not in shown
+    image = bytes(range(256)) * 200
+    assert redactor.body(image, [("content-type", "image/png")]) == image
+
+
+@pytest.mark.parametrize("rest", [f'"{CANARY}', f"{'x' * 200_000}{CANARY}", f"\0{CANARY}", f'a"b{CANARY}', CANARY])
+def test_tables_that_are_none(redactor: Redactor, rest: str) -> None:
+    assert CANARY.encode() not in redactor.body(f"password,x\n{rest}".encode(), [("content-type", "text/csv")])
