@@ -22,7 +22,7 @@ from pytest_shadowdiff.backends import MirrorPlan, TapPlan
 from pytest_shadowdiff.model import Point, Role, Upstream
 from pytest_shadowdiff.relay import Relay
 from pytest_shadowdiff.settings import Settings, Target
-from pytest_shadowdiff.spool import Opened, Reader, Seen
+from pytest_shadowdiff.spool import Opened, Reader, Seen, Skipped
 
 CONNECTIONS = 16
 ROUNDS = 3
@@ -71,14 +71,19 @@ def measured(name: str, place: Path, seconds: float) -> dict[str, float]:
 
 
 def _counted(spool: Path) -> tuple[int, int]:
+    """How many pairs are owed, and how many of them are not whole; those whose caller left at the end of the load are not."""
     seen: Counter[str] = Counter()
-    opened = 0
+    opened: set[str] = set()
+    skipped: set[str] = set()
     for event in Reader(spool).events():
         if isinstance(event, Opened):
-            opened += 1
+            opened.add(event.pair)
+        elif isinstance(event, Skipped):
+            skipped.add(event.pair)
         elif isinstance(event, Seen) and not event.exchange.problem and not event.exchange.truncated:
             seen[event.pair] += 1
-    return opened, opened - sum(count == 2 for count in seen.values())
+    owed = opened - skipped
+    return len(owed), sum(seen[pair] != 2 for pair in owed)
 
 
 def _children(words: str) -> list[int]:

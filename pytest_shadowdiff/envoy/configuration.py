@@ -18,6 +18,8 @@ from pytest_shadowdiff.model import Upstream
 
 Json = dict[str, Any]
 
+SLOWEST_SECONDS = 300.0
+"""A primary that answers later than this lets the copy's time run out before its own; nobody tests so."""
 MAX_HEADERS = 1000
 MAX_HEADER_KIB = 1024
 
@@ -61,6 +63,10 @@ class Configuration:
         clusters: laid over the settings of the clusters, by their names.
         access_log: where the entry writes a line for each request, and the fields of that line.
         connect_seconds: how long connecting to a version may take.
+        copy_seconds: how long a copy may take altogether, so that a candidate that hangs gives its connections back one day;
+            0 for any time. Nobody waits so long for the answer.
+        copy_connections: how many connections to the candidate there may be: one that hangs must not eat up the
+            process's file descriptors. Copies beyond it wait.
         buffer_bytes: how much of a body may wait on each connection; a copy whose version reads slower than that
             holds the request itself up, so it is as large as what is compared at most.
     """
@@ -74,6 +80,8 @@ class Configuration:
     clusters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     access_log: tuple[str, Mapping[str, str]] | None = None
     connect_seconds: float = 10.0
+    copy_seconds: float = 0.0
+    copy_connections: int = 2000
     buffer_bytes: int = 16 * 1024 * 1024
 
     def rendered(self) -> Json:
@@ -93,10 +101,11 @@ class Configuration:
         }
 
     def _clusters(self, version: Version) -> tuple[Json, Json]:
-        return (
-            inner_cluster(version.name, self.buffer_bytes),
-            version_cluster(version.name, version.upstream, self.connect_seconds, self.buffer_bytes),
-        )
+        reached = version_cluster(version.name, version.upstream, self.connect_seconds, self.buffer_bytes)
+        if version.name == "candidate":
+            for bounds in reached["circuit_breakers"]["thresholds"]:
+                bounds["max_connections"] = self.copy_connections
+        return inner_cluster(version.name, self.buffer_bytes), reached
 
     def text(self) -> str:
         """The bootstrap as the text of a file."""
@@ -127,6 +136,8 @@ class Configuration:
     def _inner(self, version: Version) -> Json:
         upstream = version.upstream
         action = _to(f"version-{version.name}")
+        if version.name == "candidate":
+            action["timeout"] = f"{self.copy_seconds:g}s"
         if upstream.host_header is not None:
             action["host_rewrite_literal"] = upstream.host_header
         if upstream.prefix:

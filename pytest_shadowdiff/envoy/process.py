@@ -15,6 +15,15 @@ from pytest_shadowdiff.processes import Child, ended_how, last_lines
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.01
 MOST_WORKERS = 4
+MOST_CONNECTIONS = 2000
+
+
+def spare_connections() -> int:
+    """How many of the descriptors that a process of ours may open are for a version that hangs."""
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if allowed == resource.RLIM_INFINITY else max(64, min(MOST_CONNECTIONS, allowed // 4))
 
 
 class Process:

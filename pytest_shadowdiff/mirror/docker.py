@@ -12,7 +12,7 @@ from dataclasses import replace
 from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.containers import Container, Engine, Wanted, answers
 from pytest_shadowdiff.envoy import admin
-from pytest_shadowdiff.envoy.configuration import Address, Configuration, Version, versions_of
+from pytest_shadowdiff.envoy.configuration import SLOWEST_SECONDS, Address, Configuration, Version, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
@@ -120,6 +120,7 @@ class DockerMirror:
             entry=Address(any_host, ENTRY_PORT) if own else Address(),
             admin=Address(any_host, ADMIN_PORT) if own else Address(),
             connect_seconds=plan.settings.timeout,
+            copy_seconds=plan.settings.timeout + SLOWEST_SECONDS,
             buffer_bytes=plan.settings.limits.body,
         )
         wanted = Wanted(

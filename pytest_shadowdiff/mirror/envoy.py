@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.envoy.binary import Binary, find
-from pytest_shadowdiff.envoy.configuration import Configuration, versions_of
+from pytest_shadowdiff.envoy.configuration import SLOWEST_SECONDS, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
-from pytest_shadowdiff.envoy.process import Process
+from pytest_shadowdiff.envoy.process import Process, spare_connections
 from pytest_shadowdiff.envoy.routed import Routed
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
@@ -44,6 +44,8 @@ class EnvoyMirror:
             run_id=plan.run_id,
             versions=self._versions,
             connect_seconds=plan.settings.timeout,
+            copy_seconds=plan.settings.timeout + SLOWEST_SECONDS,
+            copy_connections=spare_connections(),
             buffer_bytes=plan.settings.limits.body,
         )
         log = directory / "entry.log"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
+import ssl
 import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -23,6 +25,9 @@ from pytest_shadowdiff.envoy.tapstream import TapStream, Wanted
 from pytest_shadowdiff.envoy.traces import Traced, traced
 from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.model import Upstream
+
+if TYPE_CHECKING:
+    import trustme
 
 RUN_ID = "r1"
 LIMIT = 100_000
@@ -36,6 +41,8 @@ class Server:
     heads: list[str] = field(default_factory=list)
     ends: set[str] = field(default_factory=set)
     resets: set[str] = field(default_factory=set)
+    deaf: bool = False
+    certificate: trustme.LeafCert | None = None
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -55,9 +62,25 @@ class Server:
                 return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, plain: socket.socket) -> None:
+        with contextlib.suppress(OSError), self._spoken(plain) as connection:
+            self._answer(connection)
+
+    def _spoken(self, plain: socket.socket) -> socket.socket:
+        if self.certificate is None:
+            return plain
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate.configure_cert(context)
+        try:
+            return context.wrap_socket(plain, server_side=True)
+        finally:
+            plain.close()
+
+    def _answer(self, connection: socket.socket) -> None:
         held = b""
-        with connection:
+        if self.deaf:
+            threading.Event().wait(60)
+        else:
             while True:
                 while b"\r\n\r\n" not in held:
                     block = connection.recv(65536)
@@ -73,6 +96,11 @@ class Server:
                     return
                 if path in self.ends:
                     return
+                if length := re.search(r"\r\ncontent-length: (\d+)", self.heads[-1]):
+                    left = int(length[1]) - len(held)
+                    while left > 0:
+                        left -= len(connection.recv(65536))
+                    held = b""
 
 
 @pytest.fixture(scope="session")
@@ -112,12 +140,12 @@ class Lab:
     process: Process
     stream: TapStream
 
-    def ask(self, path: str, *, marked: bool = True, **headers: str) -> Reply:
+    def ask(self, path: str, *, marked: bool = True, body: bytes | None = None, **headers: str) -> Reply:
         """An answer, read whole."""
         connection = http.client.HTTPConnection(*self.process.entry, timeout=20)
         ours = {marks.RUN: RUN_ID, marks.ID: path} if marked else {}
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("GET", path, headers={**ours, **given})
+        connection.request("GET", path, body, {**ours, **given})
         response = connection.getresponse()
         reply = Reply(response.status, response.reason, response.getheaders(), response.read())
         connection.close()
@@ -142,13 +170,19 @@ class Lab:
 def start_lab(binary: Binary, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
 
-    def start(upstream: Callable[[Upstream], Upstream] = lambda one: one, wanted: Wanted | None = None) -> Lab:
-        primary, candidate = Server(), Server()
+    def start(
+        upstream: Callable[[Upstream], Upstream] = lambda one: one,
+        wanted: Wanted | None = None,
+        *,
+        certificate: trustme.LeafCert | None = None,
+        configured: Callable[[Configuration], Configuration] = lambda one: one,
+    ) -> Lab:
+        primary, candidate = Server(certificate=certificate), Server(certificate=certificate)
         versions: Sequence[Version] = [
             Version(name, upstream(Upstream(name, "127.0.0.1", server.port)))
             for name, server in (("primary", primary), ("candidate", candidate))
         ]
-        process = Process(binary, Configuration(RUN_ID, versions), tmp_path)
+        process = Process(binary, configured(Configuration(RUN_ID, versions)), tmp_path)
         process.start()
         lab = Lab(primary, candidate, process, TapStream(process.admin, wanted or Wanted(RUN_ID, LIMIT)))
         labs.append(lab)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from pytest_shadowdiff.envoy import marks
 from pytest_shadowdiff.envoy.statistics import dropped
 from pytest_shadowdiff.envoy.tapstream import Wanted
+from pytest_shadowdiff.model import Tls
 
 if TYPE_CHECKING:
     from tests.envoy.conftest import Lab
@@ -147,3 +151,38 @@ def test_prefix_host_and_headers_are_the_targets(start_lab: Callable[..., Lab]) 
         assert fields["host"] == "own.example"
         assert fields["x-token"] == "100%"
         assert fields["accept"] == "text/csv"
+
+
+def test_a_candidate_that_hangs_holds_up_nobody(start_lab: Callable[..., Lab]) -> None:
+    lab = start_lab(configured=lambda one: replace(one, copy_connections=2))
+    lab.candidate.answers["/a"] = b""
+    begun = time.monotonic()
+    for _ in range(40):
+        assert lab.ask("/a").status == 200
+    assert time.monotonic() - begun < 10
+    assert len(lab.primary.heads) == 40
+    assert len(lab.candidate.heads) < 10, "each of Envoy's threads may overlook what another opens at that moment"
+
+
+def test_a_large_request_does_not_wait_for_a_candidate_that_does_not_read(start_lab: Callable[..., Lab]) -> None:
+    lab = start_lab()
+    lab.candidate.deaf = True
+    reply = lab.ask("/a", body=b"x" * 8_000_000)
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_to_a_version(start_lab: Callable[..., Lab], tmp_path: Path, trusted: bool) -> None:  # noqa: FBT001
+    authority, other = trustme.CA(), trustme.CA()
+    (authority if trusted else other).cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("shop.example")
+    tls = Tls(ca=str(tmp_path / "ca.pem"), server_name="shop.example")
+    lab = start_lab(lambda one: replace(one, tls=tls), certificate=certificate)
+    reply = lab.ask("/a")
+    _, candidate = lab.both()
+    if trusted:
+        assert (reply.status, reply.body) == (200, b"ok")
+        assert candidate.exchange.problem == ""
+    else:
+        assert reply.status == 503
+        assert "CERTIFICATE_VERIFY_FAILED" in candidate.exchange.problem
