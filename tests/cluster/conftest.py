@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from pytest_shadowdiff.cluster import objects
 from pytest_shadowdiff.cluster.connecting import Connection, connect, ticks, until
@@ -130,3 +135,74 @@ def deployed_differently(connection: Connection, namespace: str) -> Deployed:
 def replicated(connection: Connection, namespace: str) -> Deployed:
     """Two versions that answer alike, with two pods each."""
     return deploy(connection, namespace, {"v1": "shop", "v2": "shop"}, replicas=2)
+
+
+class ApiProxy:
+    """A TCP proxy before the API server that can be cut."""
+
+    def __init__(self, server: str) -> None:
+        place = urlsplit(server)
+        self._server = (place.hostname or "", place.port or 443)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self._open: list[Any] = []
+        self._over = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def kubeconfig(self, of: Path, folder: Path) -> Path:
+        """That kubeconfig, through this proxy."""
+        config = yaml.safe_load(of.read_text(encoding="utf-8"))
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
+        file = folder / f"kubeconfig-{self.port}"
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return file
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+            except OSError:
+                return
+            self._open += [caller, server]
+            if self._over:
+                self.cut()
+                return
+            for one, other in ((caller, server), (server, caller)):
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: Any, other: Any) -> None:
+        try:
+            while block := one.recv(65536):
+                other.sendall(block)
+        except OSError:
+            pass
+        finally:
+            for each in (one, other):
+                each.close()
+
+    def close(self) -> None:
+        """It is no longer needed."""
+        self.cut()
+
+    def cut(self) -> None:
+        """Close all connections, and take no more."""
+        self._over = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close all connections; new ones are taken."""
+        dropped, self._open = self._open, []
+        for each in dropped:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@pytest.fixture
+def api_proxy(connection: Connection) -> Callable[[], AbstractContextManager[ApiProxy]]:
+    """Proxies before the API server, as many as are asked for."""
+    return lambda: closing(ApiProxy(connection.host))

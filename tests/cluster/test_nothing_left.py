@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
 from pytest_shadowdiff.cluster import objects, patching, recovery
 from pytest_shadowdiff.cluster.connecting import Connection, ticks, until
@@ -121,10 +115,12 @@ def test_killed_after_each_call(scenario: str, kubeconfig: Path, places: list[tu
 
 
 @pytest.mark.parametrize("scenario", ["mirror", "edits"])
-def test_cut_off_after_each_call(scenario: str, kubeconfig: Path, tmp_path: Path, places: list[tuple[Connection, str]]) -> None:
+def test_cut_off_after_each_call(
+    scenario: str, kubeconfig: Path, tmp_path: Path, places: list[tuple[Connection, str]], api_proxy: Any
+) -> None:
     def show(connection: Connection, namespace: str, number: int) -> None:
         before = snapshot(connection, namespace)
-        with closing(Cut(connection.host)) as proxy:
+        with api_proxy() as proxy:
             process = start(scenario, "cut", number, namespace, proxy.kubeconfig(kubeconfig, tmp_path))
             assert process.stdout is not None
             lines = []
@@ -213,60 +209,3 @@ def test_two_runs_race_fifty_times(connection: Connection, namespace: str) -> No
     assert len(rounds) == 100
     assert snapshot(connection, namespace)[str(ref).replace(f"{namespace}/", "")] == before
     assert not recovery.leftovers(connection, namespace)
-
-
-class Cut:
-    """A TCP proxy before the API server that can be cut."""
-
-    def __init__(self, server: str) -> None:
-        place = urlsplit(server)
-        self._server = (place.hostname or "", place.port or 443)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self._open: list[Any] = []
-        self._over = False
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def kubeconfig(self, of: Path, folder: Path) -> Path:
-        """That kubeconfig, through this proxy."""
-        config = yaml.safe_load(of.read_text(encoding="utf-8"))
-        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
-        file = folder / f"kubeconfig-{self.port}"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
-        return file
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                caller, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
-            except OSError:
-                return
-            self._open += [caller, server]
-            if self._over:
-                self.cut()
-                return
-            for one, other in ((caller, server), (server, caller)):
-                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
-
-    def _carry(self, one: Any, other: Any) -> None:
-        try:
-            while block := one.recv(65536):
-                other.sendall(block)
-        except OSError:
-            pass
-        finally:
-            for each in (one, other):
-                each.close()
-
-    def close(self) -> None:
-        """It is no longer needed."""
-        self.cut()
-
-    def cut(self) -> None:
-        """Close all connections, and take no more."""
-        self._over = True
-        for each in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()

@@ -165,6 +165,43 @@ def test_the_tap_logs_reads_all_pods_over_a_restart(replicated: Any, kubeconfig:
     assert len(pods) >= 3, pods
 
 
+DROPPED = (
+    ROLLING.replace("5000", "400")
+    .replace("1000", "100")
+    .replace("shadow.get(", "time.sleep(0.005); ask(shadow, ")
+    .replace(
+        "def test_many",
+        """
+def ask(shadow, path):
+    try:
+        shadow.get(path)
+    except Exception:
+        pass
+
+def test_many""",
+    )
+)
+
+
+def test_a_dropped_api_connection_costs_what_was_on_its_way_and_no_more(
+    shop: Any, kubeconfig: Path, connection: Connection, tmp_path: Path, api_proxy: Any
+) -> None:
+    project(tmp_path, shop.manifest(), DROPPED)
+    with api_proxy() as proxy:
+        through = proxy.kubeconfig(kubeconfig, tmp_path)
+        process = pytest_in(tmp_path, through, "--shadow-config=shadowdiff.toml", "--shadow-target=v2")
+        assert until(ticks() + 60, (tmp_path / "go").exists)
+        proxy.drop()
+        out, _ = process.communicate(timeout=120)
+    found = report(tmp_path)
+    summary = found["summary"]
+    assert summary["pairs"] + summary["skipped"] == 400, out
+    assert summary["different"] == 0
+    assert summary["same"] >= 300, out
+    assert all(pair["reason"] for pair in found["pairs"] if pair["verdict"] == "incomplete")
+    assert nothing_of_ours(connection, shop.namespace)
+
+
 WAITING = """
 import pathlib, time
 
