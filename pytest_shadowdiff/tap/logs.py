@@ -184,7 +184,8 @@ class LogsTap:
 
 
 def _exchange(log: _Log, found: Found) -> Exchange:
-    request = log.requests[found.expected.pair]
+    asked = log.requests[found.expected.pair]
+    request = Request(asked.method, asked.target)  # the headers that this version got, no log shows
     started = found.expected.started
     read = found.read
     if read is None:
