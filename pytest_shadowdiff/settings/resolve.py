@@ -193,8 +193,8 @@ def _target(given: Given | None, configuration: Configuration) -> Target | None:
         return configuration.targets[name]
     known = ", ".join(sorted(configuration.targets)) or "none"
     message = (
-        f"{given.place}: there is no target {name!r} in {configuration.place}. Known targets: {known}.{nearest(name, configuration.targets)}"
-        f" Add [tool.shadowdiff.targets.{_key(name)}], or give an http:// or https:// URL."
+        f"{given.place}: there is no target {name!r} in {configuration.place}. Known targets: {known}."
+        f"{nearest(name, configuration.targets)} Add [tool.shadowdiff.targets.{_key(name)}], or give an http:// or https:// URL."
     )
     raise SettingsError(message)
 

@@ -145,9 +145,11 @@ NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error;
 events {{ worker_connections 64; }}
 http {{
-  log_format ours '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_shadowdiff_id"';
+  log_format ours '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+                  '"$http_referer" "$http_user_agent" "$http_x_shadowdiff_id"';
   access_log {folder}/log {format};
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c; uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   server {{ listen 127.0.0.1:{port}; location / {{ return 418 "hello"; }} }}
 }}
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def test_rotation_loses_no_line(tmp_path: Path) -> None:
     follower.start()
     with log.open("ab") as file:
         file.write(b"before\n")
-    os.replace(log, tmp_path / "log.1")
+    log.replace(tmp_path / "log.1")
     log.write_bytes(b"after\n")
     assert list(follower.read()) == [b"before", b"after"]
     follower.close()
