@@ -209,6 +209,7 @@ class Setup:
         for peer in self._callers:
             peer.close()
         self.relay.stop()
+        assert (self.spool / "relay.log").read_text("utf-8") == "", "the relay's process had an error that it did not expect"
 
 
 Upstreams = Upstream | Version | None
