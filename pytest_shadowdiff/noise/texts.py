@@ -117,13 +117,13 @@ def _moments(series: Series) -> Opinion | None:
     formats = {moment.format for moment in found}
     digits = {moment.digits for moment in found}
     text = f"a time, {' or '.join(sorted(formats))}"
-    off = [
-        s
-        for s, moment in zip(series.candidate, theirs, strict=True)
-        if moment is None or moment.format not in formats or not _digits_fit(moment.digits, digits)
-    ]
+    read = list(zip(series.candidate, theirs, strict=True))
+    off = [s for s, moment in read if moment is None or moment.format not in formats]
     if off:
         return doubt(series, off, f"{text}, in another format in the candidate", shape=True)
+    finer = [s for s, moment in read if moment is not None and not _digits_fit(moment.digits, digits)]
+    if finer:  # whoever cuts zeros at the end shows fewer digits now and then
+        return lean(series, finer, f"{text}, with other digits of a second in the candidate")
     step = max(moment.step for moment in found)
     at = series.replace(
         [Sample(moment.epoch, s.turn, s.at) for s, moment in zip(series.primary, found, strict=True)],
