@@ -89,6 +89,11 @@ class Server:
                     held += block
                 head, _, held = held.partition(b"\r\n\r\n")
                 self.heads.append(head.decode("latin-1"))
+                if length := re.search(r"\r\ncontent-length: (\d+)", self.heads[-1]):
+                    left = int(length[1]) - len(held)
+                    while left > 0:
+                        left -= len(connection.recv(65536))
+                    held = b""
                 path = self.heads[-1].split(" ")[1]
                 connection.sendall(self.answers.get(path, b"HTTP/1.1 200 OK\r\nX-Mixed: Kept\r\nContent-Length: 2\r\n\r\nok"))
                 if path in self.resets:
@@ -96,11 +101,6 @@ class Server:
                     return
                 if path in self.ends:
                     return
-                if length := re.search(r"\r\ncontent-length: (\d+)", self.heads[-1]):
-                    left = int(length[1]) - len(held)
-                    while left > 0:
-                        left -= len(connection.recv(65536))
-                    held = b""
 
 
 @pytest.fixture(scope="session")
