@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -54,6 +55,7 @@ class Known:
 
     def _replaced(self, anything: object, *, cut: bool, depth: int) -> object:
         result = anything
+        again = partial(self._replaced, cut=cut, depth=depth + 1)
         if isinstance(anything, (Enum, bool)) or depth > _DEEPEST:
             pass
         elif isinstance(anything, str):
@@ -65,18 +67,12 @@ class Known:
             shown = self._text(text, cut=False)
             result = anything if shown == text else shown
         elif isinstance(anything, (list, tuple)):
-            result = type(anything)(self._replaced(item, cut=cut, depth=depth + 1) for item in anything)
+            result = type(anything)(map(again, anything))
         elif isinstance(anything, dict):
-            result = {
-                self._replaced(key, cut=cut, depth=depth + 1): self._replaced(item, cut=cut, depth=depth + 1)
-                for key, item in anything.items()
-            }
+            result = {again(key): again(item) for key, item in anything.items()}
         elif is_dataclass(anything) and not isinstance(anything, type):
-            cut = isinstance(anything, Difference)
-            result = replace(
-                anything,
-                **{field.name: self._replaced(getattr(anything, field.name), cut=cut, depth=depth + 1) for field in fields(anything)},
-            )
+            again = partial(self._replaced, cut=isinstance(anything, Difference), depth=depth + 1)
+            result = replace(anything, **{field.name: again(getattr(anything, field.name)) for field in fields(anything)})
         return result
 
     def _text(self, text: str, *, cut: bool) -> str:
@@ -96,7 +92,7 @@ class Known:
     def _fragment(self, text: str, secret: str) -> str:
         """An excerpt that begins or ends in the middle of a secret."""
         core = text.strip("…")
-        if len(core) < SHORTEST:
+        if len(core) < SHORTEST or not (core[:SHORTEST] in secret or core[-SHORTEST:] in secret):
             return text
         if core in secret:
             return text.replace(core, self._mark(secret))

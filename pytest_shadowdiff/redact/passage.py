@@ -27,7 +27,7 @@ Hook = Callable[[str, object], "object | None"]
 NAMES = ("id", "test")
 """What names a pair: ours, and the node id, which pytest itself prints."""
 
-_MOST = 500  # secrets remembered of one pair
+_MOST = 200  # secrets remembered of one pair
 _DEEPEST = 4  # documents within strings within documents
 _TABLES = ("text/csv", "text/tab-separated-values", "application/csv")
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
