@@ -187,14 +187,20 @@ def _decimal(number: str) -> object:
     try:
         return Decimal(number)
     except InvalidOperation:
-        mantissa, _, exponent = number.lower().partition("e")
-        whole, _, fraction = mantissa.lstrip("-").partition(".")
-        digits = (whole + fraction).lstrip("0")
-        if not digits:
-            return Decimal(0)
-        sign = "-" if mantissa.startswith("-") else ""
-        power = Decimal(exponent) - len(fraction) + len(digits) - len(digits.rstrip("0"))
-        return Enormous(f"{sign}{digits.rstrip('0')}e{power}")
+        return _enormous(number)
+
+
+def _enormous(number: str) -> object:
+    mantissa, _, exponent = number.lower().partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return Decimal(0)
+    sign = "-" if mantissa.startswith("-") else ""
+    if len(exponent) > _DIGITS_OF_AN_INT:  # beyond what is worth any arithmetic: as it is written
+        return Enormous(f"{sign}{whole}.{fraction}e{exponent}")
+    power = int(exponent) - len(fraction) + len(digits) - len(digits.rstrip("0"))
+    return Enormous(f"{sign}{digits.rstrip('0')}e{power}")
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -62,6 +62,7 @@ class Aligner:
         start, end = self._common_ends(a, b)
         left, right = a[start : len(a) - end], b[start : len(b) - end]
         found = self._middle(left, right, marks, key)
+        self._budget.look()
         return Alignment(
             pairs=sorted((start + i, start + j) for i, j in found.pairs if not self._same(left[i], right[j])),
             missing=sorted(start + i for i in found.missing),
@@ -129,13 +130,16 @@ class Aligner:
 
     def _ordered(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
         rest = _Rest(len(a), len(b))
-        left, right = tokens(a, marks, self._budget), tokens(b, marks, self._budget)
+        left, right = tokens(a, b, marks, self._budget)
         unique = _unique(left, right, self._budget)
-        if not _same_multiset(left, right, unique=unique):
-            if not unique:
-                rest.take(common(left, right, self._budget))
-        elif left is a and right is b:  # the elements themselves: there is nothing more to compare
-            return Alignment(reordered=True)
+        themselves = left is a and right is b  # values that are their own tokens, so that there is nothing more to compare
+        if _same_multiset(left, right, unique=unique):
+            if themselves:
+                return Alignment(reordered=True)
+        elif not unique:
+            rest.take(common(left, right, self._budget))
+        elif themselves and len(a) > _MOST_FIXED:
+            return _of_many(left, right, self._budget)
         self._budget.look()
         equal = _equal(left, right, rest.open_a(), rest.open_b())
         self._budget.look()
@@ -260,6 +264,19 @@ class _Rest:
                 runs.append((left, right))
             here, there = i + 1, j + 1
         return runs
+
+
+def _of_many(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> Alignment:
+    """Very many single values, none of them twice: told by sets, without a pair for each."""
+    in_left, in_right = set(left), set(right)
+    budget.look()
+    lost = [i for i, value in enumerate(left) if value not in in_right]
+    gained = [j for j, value in enumerate(right) if value not in in_left]
+    budget.look()
+    kept, others = [value for value in left if value in in_right], [value for value in right if value in in_left]
+    changed = min(len(lost), len(gained))
+    pairs = list(zip(lost[:changed], gained[:changed], strict=True))
+    return Alignment(pairs, lost[changed:], gained[changed:], reordered=kept != others)
 
 
 def _unique(left: Sequence[Hashable], right: Sequence[Hashable], budget: Budget) -> bool:

@@ -10,23 +10,27 @@ from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.values import Repeated
 
 _IGNORED = 0x1A4E
+_NUMBERS = {int, float, Decimal}
 
 
-def telling(elements: Sequence[object]) -> bool:
-    """Whether elements are texts alone, or numbers alone, which can stand for themselves."""
-    kinds = set(map(type, elements))
-    return kinds == {str} or kinds <= {int, float, Decimal}
-
-
-def tokens(elements: Sequence[object], marks: Marks | None, budget: Budget) -> Sequence[Hashable]:
-    """One token an element; what rules ignore or tolerate does not count.
+def tokens(a: Sequence[object], b: Sequence[object], marks: Marks | None, budget: Budget) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
+    """One token an element of two lists; what rules ignore or tolerate does not count.
 
     Args:
-        marks: the rules at the list itself.
+        marks: the rules at the lists themselves.
+
+    Returns:
+        The tokens; the lists themselves where their elements, texts alone or numbers alone, stand for themselves.
     """
-    budget.spend(len(elements))
-    if marks is None and telling(elements):
-        return elements
+    budget.spend(len(a) + len(b))
+    if marks is None:
+        kinds = {*map(type, a), *map(type, b)}
+        if kinds == {str} or kinds <= _NUMBERS:
+            return a, b
+    return _made(a, marks, budget), _made(b, marks, budget)
+
+
+def _made(elements: Sequence[object], marks: Marks | None, budget: Budget) -> list[int]:
     return [token(each, marks.step(index) if marks else None, budget) for index, each in enumerate(elements)]
 
 

@@ -107,6 +107,11 @@ def test_elements_belong_together_by_what_identifies_them() -> None:
     ]
 
 
+def test_texts_among_elements_of_other_types_are_still_the_same_texts() -> None:
+    assert kinds('["p","q","r"]', '["r",{"k":1},"p"]') == [("$", "reordered"), ("$[1]", "type_changed")]
+    assert kinds("[7,8,9]", '[9,"x",7]') == [("$", "reordered"), ("$[1]", "type_changed")]
+
+
 def test_an_element_that_moved_and_changed() -> None:
     one = '[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":3,"v":"c"}]'
     other = '[{"id":3,"v":"c!"},{"id":1,"v":"a"},{"id":2,"v":"b"}]'
