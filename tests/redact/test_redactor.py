@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -280,3 +281,44 @@ def test_bytes_that_name_a_secret_are_left_out(redactor: Redactor) -> None:
 @pytest.mark.parametrize("rest", [f'"{CANARY}', f"{'x' * 200_000}{CANARY}", f"\0{CANARY}", f'a"b{CANARY}', CANARY])
 def test_tables_that_are_none(redactor: Redactor, rest: str) -> None:
     assert CANARY.encode() not in redactor.body(f"password,x\n{rest}".encode(), [("content-type", "text/csv")])
+
+
+NAMES = re.findall(
+    r"\S+",
+    """
+    password passwd pwd passphrase secret clientSecret token authorization cookie Set-Cookie credential jwt apikey X-Api-Key private_key
+    access-key csrf xsrf otp totp bearer signing_key session_id sessionKey auth_code security-code verification_code client_assertion
+    SAMLResponse code_verifier X-Amz-Signature X-Goog-Credential SharedAccessSignature connectionString JSESSIONID PHPSESSID auth sid
+    connect.sid sig signature session sess pass pin cvv cvc assertion authentication x-ms-client-principal recovery_code
+    """,
+)
+TOKENS = (
+    *(f"gh{kind}_{'a1' * 18}" for kind in "pousr"),
+    "github_pat_" + "a1" * 20,
+    "glpat-" + "a1" * 10,
+    "xoxb-" + "1a" * 10,
+    "sk_live_" + "a1" * 10,
+    "rk-proj-" + "a1" * 10,
+    "pk_test_" + "a1" * 10,
+    "AKIA" + "A1" * 8,
+    "ASIA" + "A1" * 8,
+    "AIza" + "a1" * 17 + "b",
+    "Bearer abc123",
+    "Basic YTpiYzEyMw==",
+    "Negotiate YII123456",
+    "NTLM TlRMTVNTUAAB",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_known_in_every_place(redactor: Redactor, name: str) -> None:
+    ((_, header),) = redactor.headers([(name, CANARY)])
+    document = redactor.body(json.dumps({name: CANARY}).encode(), [("content-type", "application/json")]).decode()
+    form = redactor.body(f"{name}={CANARY}".encode(), [("content-type", "application/x-www-form-urlencoded")]).decode()
+    texts = [redactor.url(f"/x?{name}={CANARY}"), redactor.text(f"the {name}: {CANARY}"), str(redactor.value(f"$['{name}']", CANARY))]
+    assert not [text for text in (header, document, form, *texts) if CANARY in text and name.lower() not in ("cookie", "set-cookie")]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_tokens_of_known_form(redactor: Redactor, token: str) -> None:
+    assert token.rpartition(" ")[2] not in redactor.text(f"it is {token} here")
