@@ -26,6 +26,7 @@ from pytest_shadowdiff.spool import Opened, Reader, Seen, Skipped
 
 CONNECTIONS = 16
 ROUNDS = 3
+LATE_SECONDS = 10.0
 
 
 def measured(name: str, place: Path, seconds: float) -> dict[str, float]:
@@ -71,19 +72,28 @@ def measured(name: str, place: Path, seconds: float) -> dict[str, float]:
 
 
 def _counted(spool: Path) -> tuple[int, int]:
-    """How many pairs are owed, and how many of them are not whole; those whose caller left at the end of the load are not."""
+    """How many pairs are owed, and how many of them are not whole once copies on their way had time to be answered.
+
+    Those whose caller left at the end of the load are not owed.
+    """
     seen: Counter[str] = Counter()
     opened: set[str] = set()
     skipped: set[str] = set()
-    for event in Reader(spool).events():
-        if isinstance(event, Opened):
-            opened.add(event.pair)
-        elif isinstance(event, Skipped):
-            skipped.add(event.pair)
-        elif isinstance(event, Seen) and not event.exchange.problem and not event.exchange.truncated:
-            seen[event.pair] += 1
-    owed = opened - skipped
-    return len(owed), sum(seen[pair] != 2 for pair in owed)
+    reader = Reader(spool)
+    until = time.monotonic() + LATE_SECONDS
+    while True:
+        for event in reader.events():
+            if isinstance(event, Opened):
+                opened.add(event.pair)
+            elif isinstance(event, Skipped):
+                skipped.add(event.pair)
+            elif isinstance(event, Seen) and not event.exchange.problem and not event.exchange.truncated:
+                seen[event.pair] += 1
+        owed = opened - skipped
+        missing = sum(seen[pair] != 2 for pair in owed)
+        if not missing or time.monotonic() > until:
+            return len(owed), missing
+        time.sleep(0.05)
 
 
 def _children(words: str) -> list[int]:

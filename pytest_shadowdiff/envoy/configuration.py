@@ -178,7 +178,7 @@ class Configuration:
 
 
 _UNTOUCHED: Json = {
-    "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
+    "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost", "enable_trailers": True},
     "common_http_protocol_options": {"max_headers_count": MAX_HEADERS, "idle_timeout": "0s"},
     "max_request_headers_kb": MAX_HEADER_KIB,
     "upgrade_configs": [{"upgrade_type": "websocket"}],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -169,6 +171,25 @@ def test_a_chunked_request_arrives_whole_on_both_sides(writer: Caller, mirrored:
     assert b" 200 " in writer.raw(request)[:15]
     assert writer.verdicts() == ["same"]
     assert [body for role in SIDES for _, body in mirrored.seen(role, "/plain?chunked")] == ["abcdefg"] * 2
+
+
+def test_an_upgrade_is_passed_through_and_skipped(caller: Caller, mirrored: Mirrored) -> None:
+    parts = urlsplit(caller.entry.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        connection.sendall(b"GET /upgrade HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        head = connection.recv(65536)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        connection.sendall(b"abc")
+        assert connection.recv(65536) == b"cba"
+    assert caller.verdicts() == ["skipped"]
+    assert mirrored.seen("candidate", "/upgrade") == []
+
+
+def test_an_old_client_is_served(caller: Caller) -> None:
+    answer = caller.raw(b"GET /plain HTTP/1.0\r\n\r\n")
+    assert b" 200 " in answer[:15]
+    assert answer.endswith(b"plain")
+    assert caller.verdicts() == ["same"]
 
 
 def test_many_callers_at_once_and_one_wrong_answer(caller: Caller) -> None:

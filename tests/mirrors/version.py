@@ -88,6 +88,13 @@ def plain(asked: Asked) -> bool:
     return asked.send(answer(b"plain", "Content-Type: text/plain", "X-Mixed-Case: Kept"))
 
 
+def upgrade(asked: Asked) -> bool:
+    asked.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    while block := asked.connection.recv(65536):
+        asked.connection.sendall(block[::-1])
+    return False
+
+
 WIDGET = {"id": 7, "name": "widget", "tags": ["a", "b"]}
 PATHS: dict[str, Callable[[Asked], bool]] = {
     "/seen": lambda asked: asked.send(as_json(SEEN.get(unquote(asked.query), []))),
@@ -104,6 +111,7 @@ PATHS: dict[str, Callable[[Asked], bool]] = {
     "/unavailable": lambda asked: asked.send(answer(b"down for a moment", status="503 Service Unavailable")),
     "/uuid": noisy,
     "/echo": echo,
+    "/upgrade": upgrade,
     "/hang": hang,
     "/slow": slow,
     "/reset": reset,
@@ -129,11 +137,12 @@ def serve(connection: socket.socket) -> None:
                     return
                 held += block
             head, _, held = held.partition(b"\r\n\r\n")
-            method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+            method, path, version = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             body, held = read_body(connection, head, held)
             with LOCK:
                 SEEN.setdefault(path, []).append((base64.b64encode(head).decode(), base64.b64encode(body).decode()))
-            if not respond(method, path, head, body, connection) or b"\r\nconnection: close" in head.lower():
+            ends = b"\r\nconnection: close" in head.lower() or version == "HTTP/1.0"
+            if not respond(method, path, head, body, connection) or ends:
                 return
 
 
