@@ -290,7 +290,11 @@ class Run:
         return self.verdicts.counts(entry.key)
 
     def stop(self) -> None:
-        """End everything that was started, in reverse; safe to call twice."""
+        """End everything that was started, in reverse; safe to call twice.
+
+        Raises:
+            MirrorError: something could not be taken back, with what to do about it.
+        """
         if self._judging is not None and self._judging.is_alive():
             self._judging.abandon("the run ended before its answers were seen")
         if self._mirror is not None and not self.lines:
@@ -298,8 +302,10 @@ class Run:
             dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
             said = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
             self.lines = [self.redactor.text(line) for line in said]
-        self._ends.close()
-        self.verdicts.close()
+        try:
+            self._ends.close()
+        finally:
+            self.verdicts.close()
 
     def remove(self) -> None:
         """Delete what is on disk, unless it is to be kept."""

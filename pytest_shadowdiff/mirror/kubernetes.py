@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,7 @@ class KubernetesMirror:
         from pytest_shadowdiff.cluster.pod_captures import PodCaptures
 
         service, plan = self._service, self._plan
-        self._hold = holding = hold.Hold(connection, service.namespace, service.name, plan.run_id, service.lease_seconds)
+        self._hold = holding = hold.Hold(connection, service.namespace, _held(service.name), plan.run_id, service.lease_seconds)
         self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
         pod = Ref(PODS, service.namespace, f"shadowdiff-{plan.run_id}")
         for ref, body, part in self.objects():
@@ -295,6 +296,12 @@ class KubernetesMirror:
                 self._forwarder = self._admin = None
             if self._connection is not None:
                 self._connection.close()
+
+
+def _held(service: str) -> str:
+    """What is held: workers of pytest-xdist are one run, each with a pod of its own, so they do not wait for each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return service if worker == "gw0" else f"{service}.{worker}"
 
 
 def _service(settings: Settings) -> Service:

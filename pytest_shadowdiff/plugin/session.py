@@ -213,9 +213,12 @@ class Session:
         return terminal.failure_lines([shown(pair, entry.run.redactor).pair for pair in pairs], view)
 
     def stop(self) -> None:
-        """End everything that was started."""
+        """End everything that was started; what could not be taken back is a problem of the session."""
         for run in self._runs:
-            run.stop()
+            try:
+                run.stop()
+            except ShadowError as error:
+                self.problems.append(str(error))
 
     def remove(self) -> None:
         """Delete what the runs left on disk."""
