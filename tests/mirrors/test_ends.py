@@ -114,14 +114,39 @@ class Running:
         return {pair["request"]["url"].partition("?")[2]: pair["verdict"] for pair in report["pairs"]}
 
 
-Start = Callable[[str, str], Running]
+Start = Callable[..., Running]
+
+ENGINE = """
+import os, socket, sys, threading
+def pump(source, sink):
+    try:
+        while block := source.recv(65536):
+            sink.sendall(block)
+    except OSError:
+        pass
+    try:
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(50)
+print("listening", flush=True)
+while True:
+    near, _ = listener.accept()
+    far = socket.socket(socket.AF_UNIX)
+    far.connect("/var/run/docker.sock")
+    threading.Thread(target=pump, args=(near, far), daemon=True).start()
+    threading.Thread(target=pump, args=(far, near), daemon=True).start()
+"""
+"""An engine that the test itself can end: all that it is asked, the real one answers."""
 
 
 @pytest.fixture
 def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Start]:
     begun: list[Running] = []
 
-    def one(mirror: str, configuration: str) -> Running:
+    def one(mirror: str, configuration: str, **more: str) -> Running:
         folder = pytester.path
         filled = configuration.format(
             python=json.dumps(sys.executable), version=json.dumps(str(VERSION)), volume=json.dumps(f"{VERSION}:/version.py:ro")
@@ -133,7 +158,7 @@ def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Start]:
         temporary = tmp_path / uuid4().hex
         temporary.mkdir()
         command = [sys.executable, "-m", "pytest", "--shadow-target=v2", f"--shadow-mirror={mirror}", "-v"]
-        environ = os.environ | {"TMPDIR": str(temporary)}
+        environ = os.environ | {"TMPDIR": str(temporary), **more}
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running = Running(process, folder, temporary)
         begun.append(running)
@@ -223,4 +248,28 @@ def test_a_container_is_killed(start: Start, name: str, said: str) -> None:
     assert said in output
     assert "was killed" in output
     assert running.verdicts()["third"] == "incomplete"
+    assert ours() == []
+
+
+@pytest.mark.docker
+def test_the_engine_goes_away(start: Start, tmp_path: Path) -> None:
+    socket = tmp_path / "engine.sock"
+    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(socket)], stdout=subprocess.PIPE, text=True)
+    assert engine.stdout is not None
+    assert engine.stdout.readline() == "listening\n"
+    running = start("docker", IMAGES, DOCKER_HOST=f"unix://{socket}")
+    engine.kill()
+    engine.wait()
+    engine.stdout.close()
+    time.sleep(1.1)  # it is asked once a second at most
+    running.go()
+    output = running.end()
+    assert running.process.returncode == 1
+    assert "its engine no longer answers" in output
+    assert "Traceback" not in output
+    assert running.verdicts()["second"] == "same"
+    following = start("docker", IMAGES)
+    following.go()
+    following.end()
+    assert following.process.returncode == 0
     assert ours() == []
