@@ -105,23 +105,24 @@ class Lease:
         self._thread.start()
 
     def _attempt(self) -> Holding | None:
-        """Try once; None where it is ours now, else who has it."""
-        asked = ticks()
-        found = objects.find(self._connection, self.ref)
-        now = holding(found) if found else None
-        try:
-            if found is None:
-                made = objects.create(self._connection, self.ref, self._body())
-            elif now is not None and now.holder != self._run and not now.expired(self._connection.clock.now()):
+        """Read it and try to take it; None where it is ours now, else who has it."""
+        while True:
+            asked = ticks()
+            found = objects.find(self._connection, self.ref)
+            now = holding(found or {})
+            if found is not None and now.holder != self._run and not now.expired(self._connection.clock.now()):
                 return now
-            else:
-                made = objects.merge(self._connection, self.ref, self._takeover(found))
-        except ClusterError as error:
-            if error.exists or error.conflict or error.missing or error.passing:
-                return now or Holding("of another", "somebody", self._connection.clock.now(), 0.0)
-            raise
-        self._held(made, asked)
-        return None
+            try:
+                if found is None:
+                    made = objects.create(self._connection, self.ref, self._body())
+                else:
+                    made = objects.merge(self._connection, self.ref, self._takeover(found))
+            except ClusterError as error:
+                if error.exists or error.conflict or error.missing:
+                    continue  # another was quicker: who it is stands there now
+                raise
+            self._held(made, asked)
+            return None
 
     def check(self) -> None:
         """Return only while it is surely ours.

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_shadowdiff.cluster import objects
 from pytest_shadowdiff.cluster.connecting import Connection, ticks, until
+from pytest_shadowdiff.cluster.leases import Lease
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
@@ -222,6 +223,28 @@ def test_interrupted_and_nothing_left(how: signal.Signals, shop: Any, kubeconfig
     out, _ = process.communicate(timeout=30)
     assert process.returncode != 0
     assert nothing_of_ours(connection, shop.namespace), out
+
+
+def test_a_run_that_lost_its_lease_says_so_and_fails(shop: Any, kubeconfig: Path, connection: Connection, tmp_path: Path) -> None:
+    until_told = WAITING.replace("time.sleep(60)", "[time.sleep(0.05) for _ in range(1200) if not pathlib.Path('told').exists()]")
+    project(tmp_path, shop.manifest(lease_seconds=1), until_told)
+    process = pytest_in(tmp_path, kubeconfig, "--shadow-config=shadowdiff.toml", "--shadow-target=v2")
+    assert until(ticks() + 60, (tmp_path / "go").exists)
+    (lease,) = objects.list_all(connection, LEASES, shop.namespace, OURS)
+    ref = Ref(LEASES, shop.namespace, lease["metadata"]["name"])
+    objects.delete(connection, ref, uid=lease["metadata"]["uid"])
+    other = Lease(connection, shop.namespace, shop.service, "another", 30)
+    other.acquire(wait=0)
+    until(ticks() + 3, lambda: False)  # longer than the lease of the run
+    (tmp_path / "told").touch()
+    out, _ = process.communicate(timeout=60)
+    other.release()
+    assert process.returncode == 1, out
+    assert "Nothing is changed any more" in out
+    assert "Traceback" not in out
+    assert not nothing_of_ours(connection, shop.namespace)
+    assert "put back" in command(tmp_path, kubeconfig, "cleanup")
+    assert nothing_of_ours(connection, shop.namespace)
 
 
 def test_killed_and_put_back_by_the_command(shop: Any, kubeconfig: Path, connection: Connection, tmp_path: Path) -> None:
