@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pytest_shadowdiff.envoy.routes.destination_rule import Subsets
 from pytest_shadowdiff.envoy.routes.hosts import full_name
 from pytest_shadowdiff.envoy.routes.model import Forward, Pool, Route, RouteTable, Version
 from pytest_shadowdiff.envoy.routes.objects import DESTINATION_RULE, HTTP_ROUTE, VIRTUAL_SERVICE, Object, load
+from pytest_shadowdiff.envoy.routes.translate import COPIED_TO
 from pytest_shadowdiff.errors import SettingsError
 
 
@@ -61,7 +63,7 @@ def _of_service(services: Sequence[Object], rules: Sequence[Object]) -> RouteTab
     for version, _ in versions_of(routes):
         if version.subset:
             _check_subset(version, subsets.get(version.host))
-    return RouteTable(str(service), routes, shadow_suffix=True, pools=tuple(_pools(routes, subsets)))
+    return RouteTable(str(service), _told_apart(routes), shadow_suffix=True, pools=tuple(_pools(routes, subsets)))
 
 
 def _check_hosts(services: Sequence[Object]) -> None:
@@ -113,4 +115,17 @@ def _of_routes(objects: Sequence[Object]) -> RouteTable:
     for item, hostnames in zip(objects, names, strict=True):
         if hostnames != names[0]:
             raise item.at.refuse(f"{item} has other hostnames than {objects[0]}; a run mirrors one service, so name the files of one")
-    return RouteTable(", ".join(map(str, objects)), http_route.routes_of(objects), shadow_suffix=False)
+    return RouteTable(", ".join(map(str, objects)), _told_apart(http_route.routes_of(objects)), shadow_suffix=False)
+
+
+def _told_apart(routes: Iterable[Route]) -> Sequence[Route]:
+    """By its name a request's log shows which route it took, so no two may have one."""
+    named: dict[str, Route] = {}
+    for route in routes:
+        name = written = route.name.replace(COPIED_TO, " ")
+        again = 1
+        while name in named:
+            again += 1
+            name = f"{written} ({again})"
+        named[name] = replace(route, name=name)
+    return tuple(named.values())

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
+COPIED_TO = " => "
 _TYPE = "type.googleapis.com/envoy."
 _UNLIMITED = 2**32 - 1
 _REDIRECT_CODES = {
@@ -69,7 +70,7 @@ def variants(route: Route) -> Iterator[tuple[str, Route, int]]:
 
 def variant_name(route: str, mirrors: Sequence[Mirror]) -> str:
     """The name that a request's log shows: the route's own, and who got a copy."""
-    return f"{route} => {' '.join(mirror.version.name for mirror in mirrors)}" if mirrors else route
+    return f"{route}{COPIED_TO}{' '.join(mirror.version.name for mirror in mirrors)}" if mirrors else route
 
 
 def envoy_routes(table: RouteTable, clusters: Mapping[str, str]) -> Sequence[Json]:
