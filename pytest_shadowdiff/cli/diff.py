@@ -109,9 +109,11 @@ def _reports(settings: Settings, judged: Judged, view: View) -> Iterator[str]:
 
 
 def _left_out(captures: Sequence[Capture], view: View) -> Iterator[str]:
+    from pytest_shadowdiff.report.text import counted
+
     for capture, name in zip(captures, (view.primary, view.candidate), strict=True):
         for reason, count in capture.left_out.items():
-            yield f"{name}: {count} {'exchange' if count == 1 else 'exchanges'} left out: {reason}"
+            yield f"{name}: {counted(count, 'exchange')} left out: {reason}"
 
 
 def _idle(settings: Settings, accepted: Sequence[Acceptance], judged: Judged) -> Iterator[str]:

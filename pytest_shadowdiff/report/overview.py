@@ -9,7 +9,7 @@ from pytest_shadowdiff.report.lines import BAD, BEST, DOUBTFUL, FAINT, PLAIN, WO
 from pytest_shadowdiff.report.paste import rule_lines
 from pytest_shadowdiff.report.paths import plainly
 from pytest_shadowdiff.report.summary import Endpoint, Summary
-from pytest_shadowdiff.report.text import broken, columns, cut, cut_middle, duration, padded, visible
+from pytest_shadowdiff.report.text import broken, columns, counted, cut, cut_middle, duration, padded, visible
 
 _COLOURS = {Verdict.DIFFERENT: BAD, Verdict.INCOMPLETE: BAD, Verdict.PARTIAL: DOUBTFUL, Verdict.SKIPPED: DOUBTFUL}
 _COLUMNS = (Verdict.DIFFERENT, Verdict.INCOMPLETE, Verdict.PARTIAL, Verdict.ACCEPTED, Verdict.NOISE, Verdict.SAME, Verdict.SKIPPED)
@@ -52,14 +52,14 @@ def summary_lines(
 
 
 def _counts(summary: Summary) -> Line:
-    parts = [
-        f"{summary.verdicts[verdict]} {verdict}" for verdict in _COLUMNS if summary.verdicts[verdict] and verdict is not Verdict.SKIPPED
-    ]
-    pairs = f"{summary.pairs} pair" if summary.pairs == 1 else f"{summary.pairs} pairs"
-    skipped = summary.verdicts[Verdict.SKIPPED]
-    text = pairs + (f": {', '.join(parts)}" if parts else "") + (f"; {skipped} skipped, not compared" if skipped else "")
-    bad = summary.verdicts[Verdict.DIFFERENT] or summary.verdicts[Verdict.INCOMPLETE]
-    return Line(text, WORST if bad or not summary.pairs else BEST)
+    compared = [verdict for verdict in _COLUMNS if summary.verdicts[verdict] and verdict is not Verdict.SKIPPED]
+    text = counted(summary.pairs, "pair")
+    text += f": {', '.join(f'{summary.verdicts[verdict]} {verdict}' for verdict in compared)}" if compared else ""
+    if summary.verdicts[Verdict.SKIPPED]:
+        text += f"; {summary.verdicts[Verdict.SKIPPED]} skipped, not compared"
+    if summary.findings():
+        text += f"; {counted(len(summary.findings()), 'finding')}"
+    return Line(text, WORST if summary.failed or not summary.pairs else BEST)
 
 
 def _table(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
@@ -108,8 +108,8 @@ def _differences(summary: Summary, width: int, verbosity: int) -> Iterator[Line]
 
 
 def _endpoint(name: str, endpoint: Endpoint, width: int, verbosity: int) -> Iterator[Line]:
-    verb = "pair differs" if endpoint.pairs == 1 else "pairs differ"
-    yield Line(f"{visible(name)}: {endpoint.verdicts[Verdict.DIFFERENT]} of {endpoint.pairs} {verb}", WORST)
+    verb = "differs" if endpoint.pairs == 1 else "differ"
+    yield Line(f"{visible(name)}: {endpoint.verdicts[Verdict.DIFFERENT]} of {counted(endpoint.pairs, 'pair')} {verb}", WORST)
     places = [(key, field) for key, field in sorted(endpoint.fields.items()) if field.count > field.control_count]
     shown = places if verbosity > 0 else places[:_ROWS]
     room = min(max((columns(visible(path)) for (path, _), _ in shown), default=0), max(20, width - 30))
@@ -145,7 +145,7 @@ def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
         yield Line()
         yield Line(f"{title}:", _COLOURS[verdict])
         listed = reasons.most_common(None if verbosity > 0 else _ROWS)
-        yield from _counted(listed, width)
+        yield from _by_count(listed, width)
         if len(listed) < len(reasons):
             yield Line(f"  and {len(reasons) - len(listed)} more reasons (-v shows all)")
     if summary.not_seen:
@@ -154,7 +154,7 @@ def _reasons(summary: Summary, width: int, verbosity: int) -> Iterator[Line]:
         yield Line(f"The tap cannot show everything; not seen: {parts} pairs.", DOUBTFUL)
 
 
-def _counted(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
+def _by_count(items: Iterable[tuple[str, int]], width: int) -> Iterator[Line]:
     listed = list(items)
     digits = max(len(str(count)) for _, count in listed)
     for reason, count in listed:

@@ -149,6 +149,11 @@ def _window(text: str, start: int, width: int) -> tuple[str, int]:
     return cut(_ELLIPSIS + text[begin + 1 :], width), begin
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """A duration as people read it."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_shadowdiff.findings import Finding
 from pytest_shadowdiff.model import Difference, Exchange, Pair, Request, Response, Verdict
 from pytest_shadowdiff.redact import Redactor
 from pytest_shadowdiff.report.summary import SAMPLES, Summary
@@ -144,3 +145,16 @@ def test_pairs_of_no_test_are_named(pair: MakePair, redactor: Redactor) -> None:
     summary.add(pair({}, {}, difference, id="strange", test=None))
     assert "different   strange  GET /orders/1" in _text(summary)
     assert "different   ours  GET /orders/0  tests/test_orders.py::test_get" in _text(summary, verbosity=1)
+
+
+def test_findings_fail_the_counts(pair: MakePair, redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = Summary(redactor)
+    summary.add(pair({}, {}))
+    what = "null in 1 of 50 answers of the primary and in 20 of 50 of the candidate"
+    found = Finding("GET /ads", "$.slot", what, 0.00012, {"token": "abcdef"}, {})
+    monkeypatch.setattr(summary.statistics, "findings", lambda: [found])
+    summary.add(pair({}, {}))
+    lines = list(summary_lines(summary, width=60))
+    assert lines[0] == ("2 pairs: 2 same; 1 finding", {"red": True, "bold": True})
+    assert "  GET /ads $.slot: null in 1 of 50 answers of the primary" in [text for text, _ in lines]
+    assert summary.findings()[0].primary == {"token": "[redacted]"}
