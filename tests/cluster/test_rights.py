@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -128,6 +129,33 @@ def without(rules: list[dict[str, Any]], right: Right) -> list[dict[str, Any]]:
             verbs = [verb for verb in verbs if verb != right.verb]
         changed += [{**rule, "verbs": verbs}] if verbs else []
     return changed
+
+
+@pytest.mark.cluster
+def test_exec_credentials_are_had_anew_when_they_expire(
+    shop: Any, restricted: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load((tmp_path / "kubeconfig").read_text(encoding="utf-8"))
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": config["users"][0]["user"]["token"], "expirationTimestamp": "2020-01-01T00:00:00Z"},
+    }
+    (tmp_path / "credential").write_text(json.dumps(credential), encoding="utf-8")
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "sh",
+        "args": ["-c", f"cd {tmp_path} && echo called >> calls && cat credential"],
+        "interactiveMode": "Never",
+    }
+    config["users"][0]["user"] = {"exec": plugin}
+    (tmp_path / "exec").write_text(yaml.safe_dump(config), encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "exec"))
+    made = connect(None, None)
+    first = (tmp_path / "calls").read_text(encoding="utf-8").count("called")
+    assert not missing(made, shop.namespace, kubernetes.RIGHTS[:1])
+    assert (tmp_path / "calls").read_text(encoding="utf-8").count("called") > first
+    made.close()
 
 
 @pytest.mark.cluster
