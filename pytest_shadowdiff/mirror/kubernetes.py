@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,10 @@ class KubernetesMirror:
     def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
 
-        primary = self._workloads["primary"]
+        primary = self._workloads.get("primary")
+        if primary is None:
+            elsewhere = _elsewhere(self._plan, "primary")
+            return Routing(primary=elsewhere, copy=None, ask_primary=elsewhere, ask_candidate=None)
         host, port = forwarder.open(Way(primary.namespace, ready_pods(connection.another(), primary), primary.port))
         target = self._targets()["primary"]
         upstream = Upstream(target.name, host, port, tls=target.tls, host_header=target.host, headers=target.headers)
@@ -233,7 +237,10 @@ class KubernetesMirror:
         if found is None:
             return _elsewhere(self._plan, role)
         host = f"shadowdiff-{self._plan.run_id}-{role}.{found.namespace}.svc"
-        return Upstream(target.name, host, found.port, tls=target.tls, host_header=target.host, headers=target.headers)
+        tls = target.tls
+        if tls is not None and tls.server_name is None:
+            tls = replace(tls, server_name=f"{self._service.name}.{found.namespace}.svc")
+        return Upstream(target.name, host, found.port, tls=tls, host_header=target.host, headers=target.headers)
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface."""
