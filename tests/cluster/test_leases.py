@@ -36,10 +36,10 @@ def test_the_second_run_ends_and_names_the_holder(connection: Connection, namesp
 
 
 def test_a_lease_is_renewed_while_its_run_lives(connection: Connection, namespace: str) -> None:
-    first, second = (Lease(connection, namespace, "httpbin", run, 1) for run in ("run-1", "run-2"))
+    first, second = (Lease(connection, namespace, "httpbin", run, 3) for run in ("run-1", "run-2"))
     first.acquire(wait=0)
     with pytest.raises(SetupError, match="held by run run-1"):
-        second.acquire(wait=4)
+        second.acquire(wait=7)
     first.check()
     first.release()
 

@@ -33,7 +33,7 @@ KINDS = (
 )
 WRITTEN = ("resourceVersion", "generation", "managedFields")
 CALLS = {"mirror": 16, "edits": 10}
-WORKERS = 6
+WORKERS = 8
 
 
 def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
