@@ -43,9 +43,6 @@ class Known:
         self._bytes = [secret.encode("utf-8", "surrogatepass") for secret in self._secrets]
         self._mark = mark
 
-    def __bool__(self) -> bool:
-        return bool(self._secrets)
-
     def replace(self, anything: Anything, *, cut: bool = False, depth: int = 0) -> Anything:
         """The same with every known secret marked; `cut` texts may begin or end within one."""
         if not self._secrets:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def pair() -> MakePair:
 def run_of(redactor: Redactor) -> Callable[..., RunRecord]:
     """A finished run of some pairs."""
 
-    def make(*pairs: Pair, files: tuple[Path, ...] = ()) -> RunRecord:
+    def make(*pairs: Pair) -> RunRecord:
         summary = Summary(redactor)
         for each in pairs:
             summary.add(each)
