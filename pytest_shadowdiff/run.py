@@ -270,7 +270,11 @@ class Run:
             return
         if self._failure() is None:
             self.relay.settle(entry.key)
-            self._tap.settle()
+            try:
+                self._tap.settle()
+            except MirrorError:
+                if self._failure() is None:
+                    raise
         self._judging.finish(entry.key, self._failure)
 
     def close(self, entry: Entry) -> None:
@@ -298,7 +302,7 @@ class Run:
         if self._judging is not None and self._judging.is_alive():
             self._judging.abandon("the run ended before its answers were seen")
         if self._mirror is not None and not self.lines:
-            failures = (failure for one in self._started.values() if (failure := one.failure()))
+            failures = (failure for one in (*self._started.values(), self._mirror) if (failure := one.failure()))
             dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
             said = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
             self.lines = [self.redactor.text(line) for line in said]

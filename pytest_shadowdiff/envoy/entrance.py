@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.005
 def way(entry: tuple[str, int], side: str = "") -> Upstream:
     """How the relay reaches the entry; with a side, that version alone and no copy of it."""
     headers = ((marks.SIDE, side),) if side else ()
-    return Upstream(name=f"Envoy before the {side or 'primary'}", host=entry[0], port=entry[1], headers=headers)
+    return Upstream(name="behind Envoy", host=entry[0], port=entry[1], headers=headers)
 
 
 def probe(entry: tuple[str, int], number: int, run_id: str) -> bool:

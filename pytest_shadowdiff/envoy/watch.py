@@ -23,6 +23,7 @@ SILENCE_SECONDS = 3.0
 BEHIND = 3
 """How many probes one listener may be behind another, in a stream that shows plenty."""
 START_SECONDS = 15.0
+REOPEN_SECONDS = 5.0
 SETTLE_SECONDS = 10.0
 LONGEST_SECONDS = 120.0
 READ_SECONDS = 0.1
@@ -199,7 +200,7 @@ class Watch:
             since = {name: self._sent.get(shown, 0.0) or min(self._sent.values()) for name, shown in self._shown.items()}
         if self._stream is not None:
             self._stream.close()
-        self._stream = self._open(SETTLE_SECONDS)
+        self._stream = self._open(REOPEN_SECONDS)
         until = time.time()
         self._heard = time.monotonic()
         with self._changed:

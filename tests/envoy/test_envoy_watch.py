@@ -98,6 +98,7 @@ def watched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.setattr(watch, "SILENCE_SECONDS", 0.4)
     monkeypatch.setattr(watch, "START_SECONDS", 1.0)
     monkeypatch.setattr(watch, "SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr(watch, "REOPEN_SECONDS", 1.0)
     lab.stream.close()
     wire = Wire(lab.process.admin)
     made = Watched(wire, lab)
