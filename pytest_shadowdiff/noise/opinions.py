@@ -9,9 +9,11 @@ from pytest_shadowdiff.fields import general
 from pytest_shadowdiff.model import Difference, Exchange, Kind
 from pytest_shadowdiff.noise import places, relations, values
 from pytest_shadowdiff.noise.documents import UNREAD, content, document
-from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, worst
+from pytest_shadowdiff.noise.series import ABSENT, STEADY, Opinion, Sample, Series, constant, worst
 from pytest_shadowdiff.noise.walk import Walk
 
+_MOST = 2000
+"""Differences that are looked at by themselves."""
 _CONTAINED = frozenset({Kind.MISSING.value, Kind.ADDED.value, Kind.REORDERED.value})
 
 
@@ -49,6 +51,8 @@ class Opinions:
         self._primary = primary
         self._candidate = candidate
         self._turns = (len(primary), len(candidate))
+        self._pools: dict[str, Opinion] = {}
+        self._left = _MOST
         self._elsewhere = {general(path) for answer in primary for path in answer.differences}
         documents = self._series([answer.document for answer in [*primary, *candidate]])
         documents = documents.only(lambda value: value is not UNREAD)
@@ -57,7 +61,8 @@ class Opinions:
 
     def of(self, difference: Difference) -> Opinion:
         """What may be thought of a difference between the primary's and the candidate's answers."""
-        own = self._place(difference) or self._alone(difference)
+        self._left -= 1
+        own = (self._place(difference) or self._alone(difference)) if self._left >= 0 else self._roughly(difference)
         together = self._belong.get(difference.path)
         return own if together is None else worst([together, own], own)
 
@@ -86,8 +91,17 @@ class Opinions:
         """From the differences alone, where no document can be walked: headers, status, and other kinds of body."""
         series = self._at(difference.path)
         if constant(series.primary) and general(difference.path) in self._elsewhere:
-            return values.weigh(self._pool(general(difference.path)))
+            field = general(difference.path)
+            if field not in self._pools:
+                self._pools[field] = values.weigh(self._pool(field))
+            return self._pools[field]
         return values.weigh(series)
+
+    def _roughly(self, difference: Difference) -> Opinion:
+        """Where there are too many differences to look at each."""
+        if general(difference.path) in self._elsewhere:
+            return Opinion(noise=True, more=False, text="one of very many that vary")
+        return Opinion(noise=False, more=min(self._turns) < STEADY, text="one of very many")
 
     def _at(self, path: str) -> Series:
         found = [answer.differences.get(path) for answer in [*self._primary, *self._candidate]]

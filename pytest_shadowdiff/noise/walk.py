@@ -14,8 +14,9 @@ from pytest_shadowdiff.noise.places import ANY, Place, Step
 from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, lean, same
 
 _KEYS = ("id", "key", "_id", "uuid", "guid", "code", "sku", "slug", "name", "href", "url")
-_MOST = 400_000
+_MOST = 200_000
 """Values that are looked at; where there are more, what is left has no opinion and a difference there stays one."""
+_MOST_OPINIONS = 2000
 _LONGEST = 20_000
 """Elements of a list up to which it is looked into."""
 _DEEPEST = 200
@@ -37,6 +38,7 @@ class Walk:
         self.leaves: list[tuple[tuple[Step, ...], Series]] = []
         self.lists: list[tuple[tuple[Step, ...], Series]] = []
         self._left = _MOST
+        self._opinions_left = _MOST_OPINIONS
         self._values(documents, self.root, ())
 
     def _values(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
@@ -61,6 +63,9 @@ class Walk:
     def _single(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         plain = series.map(lambda s: _emblem(s.value))
         if all(same(s.value, plain.primary[0].value) for s in [*plain.primary, *plain.candidate]) if plain.primary else False:
+            return
+        self._opinions_left -= 1
+        if self._opinions_left < 0:
             return
         place.opinions.append(values.weigh(plain))
         if not series.pooled and not constant(plain.primary):
