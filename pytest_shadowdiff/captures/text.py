@@ -105,10 +105,7 @@ def _payload(dump: str, family: str, rest: str, count: int) -> str:
     before = (_IPV6 if family == "IP6" else _IPV4) + _TCP + _options(rest)
     start = _START.search(dump, 0, before + 65536)
     at = start.start() if start and start.start() <= before else before
-    text = dump[at:]
-    if text.endswith("\n\n") and len(text) > count:
-        text = text[:-1]
-    return text[:count]
+    return dump[at:].removesuffix("\n")[:count]
 
 
 def _options(rest: str) -> int:

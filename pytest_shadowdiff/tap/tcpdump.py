@@ -10,6 +10,7 @@ from pytest_shadowdiff.backends import TapPlan
 from pytest_shadowdiff.captures.elsewhere import Elsewhere
 from pytest_shadowdiff.captures.exchanges import Exchanges
 from pytest_shadowdiff.captures.exchanges import Seen as Passed
+from pytest_shadowdiff.captures.growing import Growing
 from pytest_shadowdiff.captures.live import HOW_TO, Tcpdump
 from pytest_shadowdiff.captures.segments import Segment
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
@@ -166,6 +167,66 @@ class ElsewhereTap:
             self._writer.append(event)
 
 
+class FilesTap:
+    """Captures that somebody else writes while the run goes on, one for each version (`capture` of its target).
+
+    Raises:
+        SettingsError: a version has no such file, or two have one file and no ports that tell them apart.
+    """
+
+    def __init__(self, plan: TapPlan) -> None:
+        self._run_id = plan.run_id
+        self._lock = threading.Lock()
+        self._writer = Writer(plan.spool, "tap-tcpdump")
+        self._files = [self._file(plan, role) for role in plan.points]
+
+    def asks(self) -> bool:
+        """Requests carry the number of their attempt."""
+        return True
+
+    def start(self) -> None:
+        """Begin to read."""
+        for file in self._files:
+            file.start()
+
+    def settle(self) -> None:
+        """Read what has been written by now; what comes later is read later.
+
+        Raises:
+            MirrorError: a file is no capture.
+        """
+        for file in self._files:
+            file.settle()
+            if file.failure is not None:
+                raise MirrorError(file.failure)
+
+    def stop(self) -> None:
+        """End; safe to call twice."""
+        for file in self._files:
+            file.stop()
+        with self._lock:
+            self._writer.close()
+
+    def _file(self, plan: TapPlan, role: Role) -> Growing:
+        target = _target(plan.settings, role)
+        if target is None or target.capture is None:
+            raise SettingsError(
+                f"The tap `tcpdump` reads a file for one version, and none for the {role}. Give each target a `capture`, or none."
+            )
+        shared = [other for other in plan.points if (found := _target(plan.settings, other)) and found.capture == target.capture]
+        port = plan.points[role].port
+        if len(shared) > 1 and (port is None or len({plan.points[other].port for other in shared}) < len(shared)):
+            raise SettingsError(f"{target.capture}: is the capture of {' and '.join(shared)}, whose ports do not tell them apart.")
+
+        def seen(one: Passed) -> None:
+            event = _event(self._run_id, role, one) if len(shared) == 1 or one.server[1] == port else None
+            if event is not None:
+                with self._lock:
+                    self._writer.append(event)
+
+        return Growing(target.capture, seen)
+
+
 def _event(run_id: str, role: Role, one: Passed) -> Seen | None:
     headers = {name.lower(): value for name, value in one.exchange.request.headers}
     if headers.get(RUN) != run_id or not headers.get(ID):
@@ -174,7 +235,9 @@ def _event(run_id: str, role: Role, one: Passed) -> Seen | None:
     return Seen(headers[ID], "control" if role == "primary" and attempt else role, attempt, one.exchange)
 
 
-def create(plan: TapPlan) -> TcpdumpTap | ElsewhereTap:
+def create(plan: TapPlan) -> TcpdumpTap | ElsewhereTap | FilesTap:
     """The tap, not yet started."""
+    if any((target := _target(plan.settings, role)) and target.capture for role in plan.points):
+        return FilesTap(plan)
     elsewhere = any(point.packets is not None for point in plan.points.values())
     return ElsewhereTap(plan) if elsewhere else TcpdumpTap(plan)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +23,7 @@ from pytest_shadowdiff.model import Exchange, Point, Role, Upstream
 from pytest_shadowdiff.settings import Settings, Target
 from pytest_shadowdiff.spool import Reader, Seen
 from pytest_shadowdiff.tap.envoy import EnvoyTap
-from pytest_shadowdiff.tap.tcpdump import TcpdumpTap
+from pytest_shadowdiff.tap.tcpdump import TcpdumpTap, create
 
 pytest.importorskip("scapy", reason="no scapy: install the extra `capture`")
 
@@ -178,3 +180,45 @@ def test_envoy_and_tcpdump_see_the_same_exchanges_at_once(servers: dict[Role, Se
         assert other.response.body == exchange.response.body
         if key[1] == "primary":
             assert other.response.body == answers[key[0]]
+
+
+@pytest.mark.parametrize("form", ["pcap", "text"])
+def test_a_file_that_somebody_else_writes_is_read_while_it_grows(servers: dict[Role, Server], tmp_path: Path, form: str) -> None:
+    file = tmp_path / "both"
+    ports = " or ".join(f"tcp port {server.port}" for server in servers.values())
+    how = ["-w", str(file)] if form == "pcap" else ["-A", "-l"]
+    with file.open("wb") as output:
+        words = ["tcpdump", "-i", "lo", "-n", "-s", "0", "-U", "--immediate-mode", *how, ports]
+        writer = subprocess.Popen(words, stdout=output if form == "text" else subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert writer.stderr is not None
+    while b"listening on" not in writer.stderr.readline():
+        assert writer.poll() is None
+    try:
+        points = {role: Point(role, role, port=server.port) for role, server in servers.items()}
+        both = Settings(Target("v1", url="http://127.0.0.1:1", capture=file), Target("v2", url="http://127.0.0.1:2", capture=file))
+        tap = create(TapPlan(both, "run", tmp_path / "spool", points))
+        tap.start()
+        for server in servers.values():
+            ask(("127.0.0.1", server.port), "/x", marked("pair-1"))
+        deadline, pause = time.monotonic() + 20, threading.Event()
+        while len(seen(tmp_path / "spool", "tcpdump")) < 2 and time.monotonic() < deadline:
+            tap.settle()
+            pause.wait(0.05)
+        tap.stop()
+    finally:
+        writer.terminate()
+        writer.wait()
+        writer.stderr.close()
+    found = seen(tmp_path / "spool", "tcpdump")
+    assert found.keys() == {("pair-1", "primary", 0), ("pair-1", "candidate", 0)}
+    for (_, role, _), exchange in found.items():
+        assert exchange.problem == ""
+        assert exchange.response is not None
+        assert json.loads(exchange.response.body)["by"] == ("v1" if role == "primary" else "v2")
+
+
+def test_files_for_one_version_alone_are_refused(tmp_path: Path) -> None:
+    points: dict[Role, Point] = {"primary": Point("primary", "v1", port=1), "candidate": Point("candidate", "v2", port=2)}
+    half = Settings(Target("v1", url="http://127.0.0.1:1", capture=tmp_path / "a"), Target("v2", url="http://127.0.0.1:2"))
+    with pytest.raises(SettingsError, match="Give each target a `capture`, or none"):
+        create(TapPlan(half, "run", tmp_path, points))
