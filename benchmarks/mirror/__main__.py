@@ -12,9 +12,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from faults import faults
+from fidelity import fidelity
 from load import Measured, wrk
 from machine import cpu_seconds, description
 from many import many
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--only", help="names of peers, with commas between")
     parser.add_argument("--mitmdump", help="path of mitmproxy's program")
     parser.add_argument("--faults", action="store_true", help="the caller's p99 while the candidate fails")
+    parser.add_argument("--fidelity", action="store_true", help="which byte-level cases come through unchanged")
     parser.add_argument("--requests", type=int, help="so many requests through the relay, with memory and pairs counted")
     parser.add_argument("--restarts", type=float, default=0.0, help="with --requests: the candidate is restarted every so many seconds")
     options = parser.parse_args()
@@ -108,6 +110,9 @@ def main() -> None:
     with ExitStack():
         if options.requests:
             out["requests"] = many(options.requests, options.restarts)
+        elif options.fidelity:
+            names = options.only.split(",") if options.only else ["relay", "envoy-stream", "nginx"]
+            out["fidelity"] = fidelity({name: PEERS[name] for name in names})
         elif options.faults:
             out["faults"] = faults(options.seconds, options.rounds)
         else:
