@@ -12,10 +12,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-
 from faults import faults
-from fidelity import fidelity
 from load import Measured, wrk
 from machine import cpu_seconds, description
 from many import many
@@ -111,6 +108,9 @@ def main() -> None:
         if options.requests:
             out["requests"] = many(options.requests, options.restarts)
         elif options.fidelity:
+            sys.path.append(str(Path(__file__).parents[2]))  # its cases are the tests'
+            from fidelity import fidelity
+
             names = options.only.split(",") if options.only else ["relay", "envoy-stream", "nginx"]
             out["fidelity"] = fidelity({name: PEERS[name] for name in names})
         elif options.faults:
