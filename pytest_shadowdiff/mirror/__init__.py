@@ -1,7 +1,8 @@
 """Mirrors: who answers the caller, and who gets the copy. Nothing is observed here: that is the taps' job.
 
-A backend is one module with a function `create(plan: MirrorPlan) -> Mirror` and one line in `MIRRORS`. The registry
-is read in every run of pytest, so nothing is imported here that takes time.
+A backend is one module with a function `create(plan: MirrorPlan) -> Mirror` and one line in `MIRRORS`; one that changes
+a cluster has `preview(plan: MirrorPlan) -> cluster.preview.Preview` as well, for `shadowdiff plan`. The registry is read
+in every run of pytest, so nothing is imported here that takes time.
 """
 
 from __future__ import annotations
