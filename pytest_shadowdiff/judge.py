@@ -17,6 +17,9 @@ ROUNDS = PATIENT - 1
 _NAMED = 5
 _MOST_BYTES = 64 * 1024 * 1024
 """Of all bodies of one request, after which nobody is asked again."""
+_MOST_DIFFERENCES = 20_000
+"""Between all answers to one request, after which nobody is asked again."""
+_TOO_MUCH = "the answers are too large, or differ in too many places, to be asked for until noise and change can be told apart"
 _NOT_AGAIN = 3
 """Rounds without it after which a difference did not come again."""
 _Found = tuple[str, str]
@@ -120,6 +123,7 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
     heard = asked if pair.control in asked else [pair.control, *asked]  # the first round's control is the pair's
     whole = fit(heard), fit(repeat.candidate for repeat in pair.repeats)
     controls, again = map(compared, whole)
+    differences = sum(len(answer.all) for answer in (*controls, *again))
     size = sum(len(exchange.response.body) for exchange in (primary, candidate, *whole[0], *whole[1]) if exchange.response is not None)
     return _Case(
         primary=Answer.of(primary, ()),
@@ -130,7 +134,7 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
         endpoint=pair.endpoint,
         unheard=next((_unfit("control", control) for control in heard if control is not None), ""),
         rounds=len(pair.repeats),
-        cheap=len(controls) + len(again) == len(whole[0]) + len(whole[1]) and size < _MOST_BYTES,
+        cheap=len(controls) + len(again) == len(whole[0]) + len(whole[1]) and size < _MOST_BYTES and differences < _MOST_DIFFERENCES,
     )
 
 
@@ -169,7 +173,7 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
     opinions = Opinions([case.primary, *case.controls], [case.candidate, *case.again])
     noise: dict[_Found, tuple[Difference, str]] = {}
     left: dict[_Found, tuple[Difference, str]] = {}
-    more = False
+    more = settled = False
     for difference in _first([case.candidate, *case.again]):
         opinion = opinions.of(difference)
         name = difference.path, difference.kind
@@ -181,10 +185,13 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
             noise[name] = (difference, opinion.text)
         else:
             left[name] = (_said(difference, opinion), opinion.text)
+            settled = settled or not opinion.more
     for difference, opinion in opinions.broken():
         if not any(path.startswith(difference.path) for path, _ in left):
             left[difference.path, difference.kind] = (difference, opinion.text)
-            more = more or opinion.more
+            more, settled = more or opinion.more, settled or not opinion.more
+    if left and more and not case.cheap and not settled:
+        return Judgement(Verdict.INCOMPLETE, _TOO_MUCH)
     more = more and case.rounds < ROUNDS and case.cheap
     silenced = tuple(case.silenced)
     quiet = (*(difference for difference, _ in noise.values()), *silenced)

@@ -69,12 +69,13 @@ class Statistics:
     def _difference(self, counted: Field, difference: Difference, at: tuple[float, float], pair: int) -> None:
         primary = _ABSENT if difference.kind == Kind.ADDED else difference.primary
         candidate = _ABSENT if difference.kind == Kind.MISSING else difference.candidate
-        if _is_number(primary) and _is_number(candidate):
+        if _is_number(primary) and _is_number(candidate) and difference.path != "status":
             ours, theirs = float(primary), float(candidate)  # type: ignore[arg-type]
             if not _is_time(ours, at[0]):
                 counted.numbers.add(ours, theirs)
         for side, value in enumerate((primary, candidate)):
-            counted.count(_written(value), side, pair)
+            for name in _names(value):
+                counted.count(name, side, pair)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self.endpoints.get(name)
@@ -132,7 +133,7 @@ class Statistics:
                 "latency": {side: [*map(list, sketch.buckets.items())] for side, sketch in endpoint.latency.items()},
                 "told": sorted(endpoint.told),
                 "fields": {
-                    path: {"values": counted.values, "numbers": [getattr(counted.numbers, name) for name in SUMS]}
+                    path: {"values": counted.values, "open": counted.open, "numbers": [getattr(counted.numbers, name) for name in SUMS]}
                     for path, counted in endpoint.fields.items()
                 },
             }
@@ -149,7 +150,10 @@ class Statistics:
                 latency={
                     side: Durations({int(bucket): count for bucket, count in buckets}) for side, buckets in endpoint["latency"].items()
                 },
-                fields={path: Field(counted["values"], Shift(*counted["numbers"])) for path, counted in endpoint["fields"].items()},
+                fields={
+                    path: Field(counted["values"], counted["open"], Shift(*counted["numbers"]))
+                    for path, counted in endpoint["fields"].items()
+                },
                 told=set(endpoint["told"]),
             )
         return statistics
@@ -173,11 +177,14 @@ def _is_time(value: float, now: float) -> bool:
     return any(abs(value / unit - now) < _DECADE for unit in (1.0, 1e3, 1e6, 1e9))
 
 
-def _written(value: object) -> str:
+def _names(value: object) -> tuple[str, ...]:
+    """What a value is counted as: its kind, and itself where it may be one of a few."""
     if value is _ABSENT:
-        return "absent"
-    if isinstance(value, (list, dict)):
-        return "a list" if isinstance(value, list) else "an object"
+        return ("absent",)
+    if value is None:
+        return ("null",)
     if isinstance(value, str):
-        return repr(value[:_LONGEST])
-    return "null" if value is None else str(value)[:_LONGEST].lower()
+        return "text", repr(value[:_LONGEST])
+    if isinstance(value, bool):
+        return (str(value).lower(),)
+    return ("a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a number",)

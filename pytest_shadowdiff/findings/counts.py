@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+KINDS = frozenset({"null", "absent", "a number", "text", "a list", "an object"})
+"""What values are counted as whose own number is not bounded, or means nothing."""
 SIDES = ("primary", "candidate")
 _STEADY = 1.0
 """Von Neumann's ratio is 2 for independent draws; below this, neighbours are alike, and their number proves nothing."""
@@ -102,18 +104,19 @@ class Field:
     """One field, in the pairs whose answers do not agree there.
 
     Attributes:
-        values: by value, in how many of those pairs the primary, and the candidate, showed it, and in how many runs of pairs without a
-            gap; None where there are too many values to count.
+        values: by value, in how many of those pairs the primary, and the candidate, showed it, and in how many runs of pairs without a gap.
+        open: there are too many values to count, but for their kinds.
         numbers: where both are numbers.
     """
 
-    values: dict[str, list[int]] | None = field(default_factory=dict)
+    values: dict[str, list[int]] = field(default_factory=dict)
+    open: bool = False
     numbers: Shift = field(default_factory=Shift)
     _seen: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def count(self, value: str, side: int, pair: int) -> None:
         """Count a value on a side, in the pair of that number."""
-        if self.values is None:
+        if self.open and value not in KINDS:
             return
         counts = self.values.setdefault(value, [0, 0, 0, 0])
         counts[side] += 1
@@ -121,20 +124,19 @@ class Field:
         self._seen[value, side] = pair
         self._bound()
 
-    def _bound(self) -> None:
-        if self.values is not None and len(self.values) > _MOST_VALUES:
-            self.values = None
-            self._seen.clear()
-
     def merge(self, other: Field) -> None:
         """Add what another process has counted."""
         self.numbers.merge(other.numbers)
-        if other.values is None:
-            self.values = None
-        elif self.values is not None:
-            for value, counts in other.values.items():
-                self.values[value] = [one + more for one, more in zip(self.values.get(value, [0, 0, 0, 0]), counts, strict=True)]
-            self._bound()
+        self.open = self.open or other.open
+        for value, counts in other.values.items():
+            self.values[value] = [one + more for one, more in zip(self.values.get(value, [0, 0, 0, 0]), counts, strict=True)]
+        self._bound()
+
+    def _bound(self) -> None:
+        self.open = self.open or len(self.values.keys() - KINDS) > _MOST_VALUES
+        if self.open and self.values.keys() - KINDS:
+            self.values = {value: counts for value, counts in self.values.items() if value in KINDS}
+            self._seen = {seen: pair for seen, pair in self._seen.items() if seen[0] in KINDS}
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ def tests(name: str, endpoint: Endpoint) -> Iterator[Finding]:
                 yield _size(name, endpoint.pairs, shift)
             else:
                 yield _number(name, path, endpoint.pairs, shift)
-        for value, counts in sorted((counted.values or {}).items()):
+        for value, counts in sorted(counted.values.items()):
             if counts[0] + counts[1] >= _LEAST_UNEVEN:
                 yield _share(name, path, endpoint.pairs, value, counts)
 

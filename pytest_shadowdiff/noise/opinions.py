@@ -56,7 +56,7 @@ class Opinions:
         self._elsewhere = {general(path) for answer in primary for path in answer.differences}
         documents = self._series([answer.document for answer in [*primary, *candidate]])
         documents = documents.only(lambda value: value is not UNREAD)
-        self._walk = Walk(documents) if documents.primary and documents.candidate else None
+        self._walk = _walked(documents) if documents.primary and documents.candidate else None
         self._belong = self._belonging()
 
     def of(self, difference: Difference) -> Opinion:
@@ -142,6 +142,13 @@ class Opinions:
             path = _show(place)
             found[path] = opinion if path not in found else worst([found[path], opinion], opinion)
         return found
+
+
+def _walked(documents: Series) -> Walk | None:
+    try:
+        return Walk(documents)
+    except RecursionError:  # deeper than two values can be compared: the differences alone have to do
+        return None
 
 
 def _show(place: Sequence[places.Step]) -> str:

@@ -11,7 +11,7 @@ STEADY = 8
 """Answers of each side after which a difference that every pair of them shows is one: a coin would do that once in 6,435 times."""
 PATIENT = 24
 """Answers of each side after which a difference that came only now and then, in the candidate alone, is one."""
-RARE = 1e-3
+RARE = 1e-4
 """How improbable it has to be that only the candidate's draws from a set of values showed one of them."""
 
 _HOPELESS = 4

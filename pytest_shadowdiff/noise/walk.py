@@ -19,7 +19,7 @@ _MOST = 200_000
 _MOST_OPINIONS = 2000
 _LONGEST = 20_000
 """Elements of a list up to which it is looked into."""
-_DEEPEST = 200
+_DEEPEST = 60
 _MANY = 8
 _ORDERED = 3
 
@@ -237,7 +237,10 @@ def _identity(lists: Sequence[list[Any]]) -> str | None:
 
 
 def _dump(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return b""
 
 
 def _multiset(elements: Sequence[object]) -> dict[bytes, int]:
