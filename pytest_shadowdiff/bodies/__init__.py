@@ -23,6 +23,7 @@ from pytest_shadowdiff.trees.walk import Ground
 from pytest_shadowdiff.trees.walk import differences as walk
 
 MOST_VALUES = 3_000_000
+_BODY = 16 * 1024 * 1024
 _EXCERPT = 160
 
 
@@ -160,14 +161,15 @@ def unfolding(terms: Terms) -> Callable[[str], object]:
     return unfold
 
 
-def hold(count: int) -> None:
-    """Refuse more values than memory should hold, before any is made.
+def hold(count: int, terms: Terms) -> None:
+    """Refuse more values than memory should hold, before any is made; whoever allows greater bodies allows more of them.
 
     Raises:
         IncompleteError: it is more than a document may hold.
     """
-    if count > MOST_VALUES:
-        raise IncompleteError(f"a document holds more than {MOST_VALUES} values")
+    most = MOST_VALUES * max(1, terms.budget.limits.body // _BODY)
+    if count > most:
+        raise IncompleteError(f"a document holds more than {most} values")
 
 
 def kind_changed(primary: str, candidate: str, terms: Terms, path: str = "body") -> Found:

@@ -20,7 +20,7 @@ def read(content: Content, terms: Terms) -> dict[str, object]:
     """What an archive holds, as far as it can be told without unpacking it whole into memory."""
     if content.data.startswith(b"\x1f\x8b"):
         return {"content": _inflated(content.data, terms)}
-    hold(10 * content.data.count(_CENTRAL_ENTRY))
+    hold(10 * content.data.count(_CENTRAL_ENTRY), terms)
     try:
         with ZipFile(BytesIO(content.data)) as archive:
             return _members(archive, terms)

@@ -16,7 +16,7 @@ def read(content: Content, terms: Terms) -> object:
         import cbor2
     except ImportError:
         raise UnreadableError("the library for CBOR is not installed (pytest-shadowdiff[binary])") from None
-    hold(max(len(content.data) // 2, 2 * (len(content.data) - len(content.data.translate(None, _CONTAINERS)))))
+    hold(max(len(content.data) // 2, 2 * (len(content.data) - len(content.data.translate(None, _CONTAINERS)))), terms)
     try:
         value = cbor2.loads(content.data)
     except RecursionError:

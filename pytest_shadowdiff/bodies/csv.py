@@ -29,7 +29,7 @@ class Table:
 
 def read(content: Content, terms: Terms) -> Table:
     """The rows of a table, of which there has to be more than text that happens to hold a comma."""
-    hold(content.data.count(b",") + 4 * content.data.count(b"\n") + content.data.count(b";") + content.data.count(b"\t"))
+    hold(content.data.count(b",") + 4 * content.data.count(b"\n") + content.data.count(b";") + content.data.count(b"\t"), terms)
     try:
         text = content.data.decode(content.parameters.get("charset") or "utf-8-sig")
     except (UnicodeDecodeError, LookupError):

@@ -10,7 +10,7 @@ _FIELDS = frozenset({"event", "data", "id", "retry"})
 
 def read(content: Content, terms: Terms) -> list[object]:
     """The events; comments (which keep a connection open) mean nothing, and what is not ended by a blank line is no event yet."""
-    hold(4 * (content.data.count(b"\n") + content.data.count(b"\r")))
+    hold(4 * (content.data.count(b"\n") + content.data.count(b"\r")), terms)
     try:
         text = content.data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

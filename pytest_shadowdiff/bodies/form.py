@@ -11,7 +11,7 @@ from pytest_shadowdiff.trees.found import Found
 def read(content: Content, terms: Terms) -> dict[str, object]:
     """The values by name; a name that stands more than once has a list."""
     terms.budget.look()
-    hold(20 * content.data.count(b"&"))
+    hold(20 * content.data.count(b"&"), terms)
     try:
         text = content.data.decode("ascii").strip()
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)

@@ -35,7 +35,7 @@ def read(content: Content, terms: Terms) -> Markup:
     """The document's elements; a charset of its Content-Type comes before one in its markup."""
     from lxml import etree, html
 
-    hold(2 * content.data.count(b"<"))
+    hold(2 * content.data.count(b"<"), terms)
     text = _text_of(content)
     if _NO_TEXT.search(text):
         raise UnreadableError("no HTML: it holds control characters")

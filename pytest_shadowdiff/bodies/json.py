@@ -58,7 +58,7 @@ def read(content: Content, terms: Terms) -> Document:
     """A JSON text; the charset is what its first bytes say (RFC 8259 knows only UTF-8, and older texts UTF-16 and 32)."""
     raw = _utf8(content.data)
     if len(raw) > MOST_VALUES:
-        _hold(raw)
+        _hold(raw, terms)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -86,9 +86,9 @@ def compare(primary: Document, candidate: Document, terms: Terms) -> list[Found]
     return [replace(each, primary=plain(each.primary), candidate=plain(each.candidate)) for each in found]
 
 
-def _hold(raw: bytes) -> None:
+def _hold(raw: bytes, terms: Terms) -> None:
     outside = _outside_strings(raw)
-    hold(outside.count(b",") + outside.count(b"[") + outside.count(b"{"))
+    hold(outside.count(b",") + outside.count(b"[") + outside.count(b"{"), terms)
 
 
 def _utf8(data: bytes) -> bytes:

@@ -18,7 +18,7 @@ def read(content: Content, terms: Terms) -> object:
         import msgpack  # type: ignore[import-untyped]
     except ImportError:
         raise UnreadableError("the library for MessagePack is not installed (pytest-shadowdiff[binary])") from None
-    hold(max(len(content.data) // 2, 2 * (len(content.data) - len(content.data.translate(None, _CONTAINERS)))))
+    hold(max(len(content.data) // 2, 2 * (len(content.data) - len(content.data.translate(None, _CONTAINERS)))), terms)
     try:
         value: Any = msgpack.unpackb(content.data, raw=False, strict_map_key=False, timestamp=0, unicode_errors="surrogateescape")
     except msgpack.StackError:

@@ -19,7 +19,7 @@ _SHOWN = 4000
 def read(content: Content, terms: Terms) -> list[str]:
     """The lines, without what ends them."""
     terms.budget.look()
-    hold(2 * (content.data.count(b"\n") + content.data.count(b"\r")))
+    hold(2 * (content.data.count(b"\n") + content.data.count(b"\r")), terms)
     text = decoded(content)
     if _NO_TEXT.intersection(text[:_LOOKED_AT]):
         raise UnreadableError("no text: it holds control characters")

@@ -20,7 +20,7 @@ def read(content: Content, terms: Terms) -> Markup:
     """The document's elements."""
     from lxml import etree
 
-    hold(2 * content.data.count(b"<"))
+    hold(2 * content.data.count(b"<"), terms)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

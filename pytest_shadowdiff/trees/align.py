@@ -12,9 +12,10 @@ from pytest_shadowdiff.rules import Marks
 from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.sequences import Pairs, common, rising
 from pytest_shadowdiff.trees.tokens import token, tokens
-from pytest_shadowdiff.trees.values import same
+from pytest_shadowdiff.trees.values import same, same_types
 
 _IDENTIFIERS = ("id", "_id", "uuid", "guid", "key", "code", "sku", "slug", "name", "path", "url", "href", "email")
+_IDENTIFIERS_SET = frozenset(_IDENTIFIERS)
 _MOST_CELLS = 1024
 _ENOUGH = 0.5
 _FEW = 4
@@ -92,7 +93,7 @@ class Aligner:
         """The positions at which two lists of one length differ."""
         self._budget.spend(len(a))
         alike = list(map(eq, a, b))
-        if not self._booleans or same(list(compress(a, alike)), list(compress(b, alike))):
+        if not self._booleans or same_types(list(compress(a, alike)), list(compress(b, alike))):
             return [n for n, is_alike in enumerate(alike) if not is_alike and not self._same(a[n], b[n])]
         return [n for n, (one, other) in enumerate(zip(a, b, strict=True)) if not self._same(one, other)]
 
@@ -114,11 +115,12 @@ class Aligner:
         if len(a) > _FEW:
             return False
         for one, other in zip(a, b, strict=True):
-            if not isinstance(one, dict) or not isinstance(other, dict) or self._likeness(one, other) < _ENOUGH:
+            if not isinstance(one, dict) or not isinstance(other, dict) or one.keys() != other.keys():
                 return False
-            if any(name in one and name in other and not self._same(one[name], other[name]) for name in _IDENTIFIERS):
+            changed = [name for name in one if one[name] != other[name]]
+            if 2 * len(changed) > len(one) or not _IDENTIFIERS_SET.isdisjoint(changed):
                 return False
-        return not any(self._same(one, other) for i, one in enumerate(a) for j, other in enumerate(b) if i != j)
+        return not any(one == other for i, one in enumerate(a) for j, other in enumerate(b) if i != j)
 
     def _directed(self, a: list[object], b: list[object], marks: Marks | None, key: str | None) -> Alignment:
         if len(a) == len(b) == 1:

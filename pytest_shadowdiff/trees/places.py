@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ESCAPED = re.compile(r"['\\\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
@@ -41,6 +42,7 @@ def written(keys: list[Key], root: str = "$") -> str:
     return root + "".join(map(_step, keys))
 
 
+@lru_cache(maxsize=4096)
 def _step(key: Key) -> str:
     if isinstance(key, int):
         return f"[{key}]"

@@ -92,10 +92,11 @@ def same(a: object, b: object, *, booleans: bool = True) -> bool:
         return kind is not Repeated and same_scalars(a, b)
     if kind is not type(b) or a != b:
         return False
-    return not booleans or _same_types(a, b)
+    return not booleans or same_types(a, b)
 
 
-def _same_types(a: object, b: object) -> bool:
+def same_types(a: object, b: object) -> bool:
+    """Whether two containers that Python calls equal hold booleans at the same places."""
     try:
         return orjson.dumps(a) == orjson.dumps(b) or (
             orjson.dumps(a, option=orjson.OPT_SORT_KEYS) == orjson.dumps(b, option=orjson.OPT_SORT_KEYS)

@@ -52,6 +52,7 @@ def differences(primary: object, candidate: object, ground: Ground) -> list[Foun
         raise too_deep(ground.budget.limits) from None
 
 
+_SINGLE = frozenset({str, int, float, bool})
 _Step = tuple[object, object, Place, Marks | None]
 
 
@@ -66,8 +67,7 @@ class _Walk:
         self._stack: list[_Step] = []
 
     def run(self, primary: object, candidate: object) -> list[Found]:
-        if not self._same(primary, candidate):
-            self._stack.append((primary, candidate, Place(), self._ground.marks))
+        self._stack.append((primary, candidate, Place(), self._ground.marks))
         while self._stack:
             a, b, place, marks = self._stack.pop()
             self._visit(a, b, place, marks)
@@ -101,6 +101,8 @@ class _Walk:
         steps: list[_Step] = []
         for name, value in a.items():
             other = b.get(name, ABSENT)
+            if value is other or (type(value) in _SINGLE and type(other) is type(value) and value == other):
+                continue  # most members, so without a call
             if not self._same(value, other):
                 steps.append((value, other, Place(place, name), marks.step(name) if marks is not None else None))
         for name, other in b.items():
