@@ -22,7 +22,7 @@ class Measured:
 
 def wrk(url: str, seconds: float, connections: int) -> Measured:
     """Load for so long over so many connections."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "20s", url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "20s", url]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def milliseconds(share: str) -> float:
