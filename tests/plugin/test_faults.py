@@ -107,7 +107,7 @@ class Running:
         return output
 
     def wait_until_gone(self) -> dict[int, str]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.05)
         return self.processes()
@@ -132,7 +132,7 @@ def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Callable[[], Ru
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         running = Running(process, folder, temporary)
         begun.append(running)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (folder / "reached").exists():
             assert process.poll() is None, running.end()
             assert time.monotonic() < deadline

@@ -125,7 +125,7 @@ def test_a_candidate_that_cannot_be_compared(project: Any, raw: Any, act: Any, w
     for word in words:
         assert word.lower() in pair["reason"].lower()
     assert "Traceback" not in project.result.stdout.str()
-    assert project.result.duration < 20
+    assert project.result.duration < 120
 
 
 def test_a_primary_that_breaks_off_breaks_off_for_the_caller_too(project: Any, raw: Any) -> None:
@@ -173,7 +173,7 @@ def test_x(shadow):
     assert begun.wait(5)
 """)
     report = project.report("--shadow-timeout=1")
-    assert project.result.duration < 20
+    assert project.result.duration < 120
     assert [pair["verdict"] for pair in report["pairs"]] in (["incomplete"], ["skipped"])
 
 
@@ -187,7 +187,7 @@ def test_x(shadow):
     started = time.monotonic()
     for _ in range(20):
         assert shadow.get("/x").json() == {"n": 1}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20  # the candidate would make it 40
 """)
     report = project.report("--shadow-timeout=2")
     project.result.assert_outcomes(passed=1, errors=1)
