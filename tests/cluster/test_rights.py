@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from pytest_shadowdiff.backends import MirrorPlan
-from pytest_shadowdiff.cluster import objects
+from pytest_shadowdiff.cluster import objects, recovery
 from pytest_shadowdiff.cluster.connecting import Connection, connect, ticks, until
+from pytest_shadowdiff.cluster.hold import Hold
 from pytest_shadowdiff.cluster.objects import Kind, Ref, collection
-from pytest_shadowdiff.cluster.rights import Right, missing
+from pytest_shadowdiff.cluster.rights import Right, missing, rights
 from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.mirror import kubernetes
 from pytest_shadowdiff.settings import Service, Settings, Target
@@ -47,6 +48,19 @@ def granted(role: dict[str, Any]) -> set[Right]:
 def test_the_role_grants_what_the_mirror_asks_for_and_nothing_more() -> None:
     (role,) = (each for each in documents("role-kubernetes.yaml") if each["kind"] == "Role")
     assert granted(role) == set(kubernetes.RIGHTS)
+
+
+@pytest.mark.parametrize(
+    "file, needed",
+    [
+        ("role-logs.yaml", kubernetes.TAP_RIGHTS["logs"][0]),
+        ("role-tcpdump.yaml", (*kubernetes.TAP_RIGHTS["tcpdump"][0], *kubernetes.EPHEMERAL_RIGHTS)),
+        ("role-cleanup.yaml", rights(objects.LEASES, "list")),
+    ],
+)
+def test_the_other_roles_grant_what_is_asked_for_beside_it(file: str, needed: tuple[Right, ...]) -> None:
+    (role,) = (each for each in documents(file) if each["kind"] == "Role")
+    assert granted(role) == set(needed)
 
 
 @pytest.mark.parametrize("file", sorted(DEPLOY.glob("role-*.yaml")), ids=lambda file: str(file.name))
@@ -129,6 +143,21 @@ def without(rules: list[dict[str, Any]], right: Right) -> list[dict[str, Any]]:
             verbs = [verb for verb in verbs if verb != right.verb]
         changed += [{**rule, "verbs": verbs}] if verbs else []
     return changed
+
+
+@pytest.mark.cluster
+def test_with_the_role_for_it_what_a_killed_run_left_is_put_back(shop: Any, connection: Connection, restricted: Connection) -> None:
+    namespace = shop.namespace
+    for each in documents("role-cleanup.yaml"):
+        objects.create(connection, Ref(KINDS[each["kind"]], namespace, each["metadata"]["name"]), each)
+    assert until(ticks() + 20, lambda: not missing(restricted, namespace, rights(objects.LEASES, "list")))
+    hold = Hold(restricted, namespace, "shop", "0badcafe", 1)
+    hold.take(wait=0)
+    hold.changes.create(Ref(objects.CONFIG_MAPS, namespace, "made"), {"data": {}}, "configuration")
+    hold._lease.halt()  # noqa: SLF001 (killed)
+    (leftover,) = recovery.leftovers(restricted, namespace)
+    assert recovery.clean(restricted, leftover, "cleanup", lambda _line: None)
+    assert ours(connection, namespace) == []
 
 
 @pytest.mark.cluster
