@@ -17,7 +17,7 @@ ROUNDS = PATIENT - 1
 _NAMED = 5
 _MOST_BYTES = 64 * 1024 * 1024
 """Of all bodies of one request, after which nobody is asked again."""
-_MOST_DIFFERENCES = 20_000
+_MOST_DIFFERENCES = 10_000
 """Between all answers to one request, after which nobody is asked again."""
 _TOO_MUCH = "the answers are too large, or differ in too many places, to be asked for until noise and change can be told apart"
 _NOT_AGAIN = 3

@@ -241,3 +241,27 @@ def test_what_is_constant_on_both_sides_is_different_exactly_where_it_differs(ou
     plain = said(pair(exchange(ours), exchange(theirs)))
     assert judgement.verdict is plain.verdict or plain.verdict is Verdict.NOISE
     assert not judgement.suspect
+
+
+def test_answers_that_differ_in_too_many_places_are_incomplete_and_not_asked_for_again_and_again() -> None:
+    dice = random.Random(1)
+
+    def many(at: float) -> Exchange:
+        return exchange({f"k{n}": dice.random() for n in range(5_100)}, at)
+
+    rounds = (Repeat(many(START + 1), many(START + 2)),)
+    judgement = said(pair(many(START), many(START), control=rounds[0].control, repeats=rounds))
+    assert judgement.verdict in (Verdict.INCOMPLETE, Verdict.NOISE)
+    assert not judgement.suspect
+
+
+def test_documents_nested_deeper_than_anyone_looks_are_judged() -> None:
+    def deep(value: int) -> Exchange:
+        nested: Any = value
+        for _ in range(300):
+            nested = [nested]
+        return exchange(nested)
+
+    rounds = tuple(Repeat(deep(n), deep(-n)) for n in range(1, STEADY))
+    given = pair(deep(0), deep(99), control=rounds[0].control, repeats=rounds)
+    assert said(given).verdict in (Verdict.NOISE, Verdict.DIFFERENT)
