@@ -131,8 +131,8 @@ def test_a_candidates_own_503_is_its_answer(caller: Caller) -> None:
 
 def test_a_slow_candidate_does_not_delay_the_caller(caller: Caller) -> None:
     begun = time.monotonic()
-    caller.ask("/v2/slow?3")
-    assert time.monotonic() - begun < 3
+    caller.ask("/v2/slow?1.2")
+    assert time.monotonic() - begun < 1.2
     pair = caller.pair()
     assert str(pair.verdict) == "different"
     assert pair.candidate is not None
@@ -199,7 +199,8 @@ def test_a_caller_that_leaves_is_skipped(caller: Caller) -> None:
     assert caller.verdicts() == ["skipped"]
 
 
-def test_a_caller_that_only_waits_gets_its_answer(caller: Caller) -> None:
+def test_a_caller_that_only_waits_gets_its_answer(caller: Caller, mirrored: Mirrored) -> None:
+    """Behind a proxy it cannot be told in time from one that has left, so there its pair is skipped."""
     parts = urlsplit(caller.entry.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
         connection.sendall(b"GET /slow?0.2 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
@@ -208,7 +209,7 @@ def test_a_caller_that_only_waits_gets_its_answer(caller: Caller) -> None:
         while block := connection.recv(65536):
             answer += block
     assert answer.endswith(b'{"id": 7}')
-    assert caller.verdicts() == ["same"]
+    assert caller.verdicts() == (["same"] if mirrored.mirror == "local" else ["skipped"])
 
 
 def test_many_callers_at_once_and_one_wrong_answer(caller: Caller) -> None:
