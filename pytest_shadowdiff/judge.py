@@ -194,6 +194,8 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
         return Judgement(Verdict.INCOMPLETE, _TOO_MUCH)
     more = more and case.rounds < ROUNDS and case.cheap
     silenced = tuple(case.silenced)
+    own = {(difference.path, difference.kind) for difference in case.candidate.all}
+    noise = {name: found for name, found in noise.items() if name in own}  # what only asking again showed is noise of no caller's answer
     quiet = (*(difference for difference, _ in noise.values()), *silenced)
     if not left:
         return Judgement(Verdict.NOISE, _because(case, noise), noise=quiet, silenced=silenced, suspect=more)

@@ -154,6 +154,13 @@ def test_now_and_then_in_the_primary_too_is_noise() -> None:
     assert judgement.verdict is Verdict.NOISE
 
 
+def test_noise_is_what_the_callers_answers_showed_and_not_what_asking_again_did() -> None:
+    rounds = (Repeat(exchange({"value": None}), exchange({"value": None})), Repeat(exchange({"value": 3}), exchange({"value": 4})))
+    judgement = said(pair(exchange({"value": 1}), exchange({"value": 2}), control=rounds[0].control, repeats=rounds))
+    assert judgement.verdict is Verdict.NOISE
+    assert [(d.primary, d.candidate) for d in judgement.noise] == [(1, 2)]
+
+
 def test_variation_that_is_new_in_the_candidate_is_a_difference() -> None:
     judgement, _ = settled(always("3f2a9c0d1e4b5a68"), lambda: {"value": f"{random.getrandbits(64):016x}"})
     assert judgement.verdict is Verdict.DIFFERENT
