@@ -194,6 +194,9 @@ def _read(content: Content, terms: Terms) -> tuple[str, Any, UnreadableError | N
 
 def _candidates(content: Content) -> Iterator[str]:
     declared = _declared(content.media_type)
+    json = KINDS["json"].opening
+    if declared in _VAGUE and json is not None and json.match(content.data):
+        yield "json"
     yield from declared
     for name, kind in KINDS.items():
         if name not in declared and kind.opening is not None and kind.opening.match(content.data):
@@ -201,6 +204,10 @@ def _candidates(content: Content) -> Iterator[str]:
     if "text" not in declared:
         yield "text"
     yield "binary"
+
+
+_VAGUE = (("text",), ("html", "text"))
+"""What servers say by default, also of JSON."""
 
 
 @lru_cache(maxsize=256)

@@ -181,7 +181,11 @@ def test_images_by_what_they_show() -> None:
 
 
 def test_a_kind_is_what_the_bytes_say_where_the_type_says_nothing() -> None:
-    assert found("text/plain", '{"a":1,"b":2}', '{"b":2,"a":1}') != []
+    for vague in ("text/plain", "text/html; charset=utf-8"):
+        assert found(vague, '{"a":1,"b":2}', '{"b":2,"a":1}') == []
+        assert found(vague, '{"a":1}', '{"a":2}') == [("$.a", "value_changed")]
+    assert found("text/plain", '{"a":1', '{"a":2') == [("body", "body_changed")]
+    assert found("text/css", "[a]{}", "[b]{}") == [("body", "body_changed")]
     assert found("application/octet-stream", '{"a":1,"b":2}', '{"b":2,"a":1}') == []
     assert compare(Response(200, (), b'{"a":1}'), Response(200, (), b'{"a": 1}')) == []
 
