@@ -302,7 +302,8 @@ class Run:
         if self._judging is not None and self._judging.is_alive():
             self._judging.abandon("the run ended before its answers were seen")
         if self._mirror is not None and not self.lines:
-            failures = (failure for one in (*self._started.values(), self._mirror) if (failure := one.failure()))
+            watched: tuple[Callable[[], str | None], ...] = (*(one.failure for one in self._started.values()), self._mirror.failure)
+            failures = (failure for look in watched if (failure := look()))
             dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
             said = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
             self.lines = [self.redactor.text(line) for line in said]

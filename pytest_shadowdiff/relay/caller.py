@@ -78,8 +78,11 @@ class Caller(asyncio.Protocol):
             self.entry.abandoned(call)
         if self.call is None and not self.tunnel:
             return False
-        if self._primary is not None:
-            self._primary.write_eof()
+        if self.tunnel or self.entry.server.passes_half_closes:
+            if self._primary is not None:
+                self._primary.write_eof()
+        elif self.call is not None:
+            self.entry.half_gone(self.call)
         return self.transport is not None and self.transport.can_write_eof()
 
     def pause_writing(self) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.relay.framing import RequestHead
     from pytest_shadowdiff.relay.server import Server
 
+HALF_GONE = "its caller closed its half of the connection before the answer ended"
+
 _PRIMARY = BITS["primary"]
 _CONTROL = BITS["control"]
 _ALL = 100.0
@@ -93,6 +95,13 @@ class Entry:
         if call.watched:
             self._primary_seen(call, problem)
         self.abandoned(call)
+
+    def half_gone(self, call: Call) -> None:
+        """The caller sends no more, and behind a proxy nobody can tell in time whether it still waits for the answer."""
+        if call.watched:
+            call.watched = False
+            self._settle(call)
+            self.server.recorder.skipped(call.pair, HALF_GONE)
 
     def left(self, call: Call, reason: str) -> None:
         """The caller has gone before it had its answer."""

@@ -41,6 +41,7 @@ class Server:
         owed: bits of the roles whose answers a pair needs.
         records: bits of the roles whose exchanges the relay itself records; a tap sees the others.
         own: bits of those that are owed, of these.
+        passes_half_closes: a version may answer a caller that has closed its half; a proxy on the way takes that for its end.
         unmarked: how the heads of requests that are not compared change: whoever mirrors marked ones leaves them alone.
     """
 
@@ -59,6 +60,7 @@ class Server:
         self.primary = self._dialer("primary", routing.primary)
         self._run = run = plan.run_id if routing.marked else ""
         self.primary_rewriting = Rewriting(routing.primary, run)
+        self.passes_half_closes = not routing.marked
         self.unmarked = Rewriting(routing.primary)
         self.copies = [self._copies(role, to, plan.timeout) for role, to in _copied(plan)]
         self._asking = Asking(self, plan.timeout, [(role, self._sender(role, to), Rewriting(to, run)) for role, to in _asked(plan)])
