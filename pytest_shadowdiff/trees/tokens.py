@@ -10,6 +10,7 @@ from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.values import Repeated
 
 _IGNORED = 0x1A4E
+_MINUS_ONE = 0x1A4F
 _NUMBERS = {int, float, Decimal}
 
 
@@ -50,6 +51,8 @@ def token(value: object, marks: Marks | None, budget: Budget) -> int:
         return _object(value, marks, budget)
     if isinstance(value, (list, Repeated)):
         return _list(value, marks, budget, unordered=unordered)
+    if kind in _NUMBERS and value == -1:
+        return _MINUS_ONE  # Python gives -1 and -2 one hash
     return hash(("boolean", value)) if kind is bool else hash(value)
 
 

@@ -112,6 +112,23 @@ def test_texts_among_elements_of_other_types_are_still_the_same_texts() -> None:
     assert kinds("[7,8,9]", '[9,"x",7]') == [("$", "reordered"), ("$[1]", "type_changed")]
 
 
+def test_minus_one_is_not_minus_two_where_elements_move() -> None:
+    assert kinds('[{"a":-1},{"a":-2}]', '[{"a":-2},{"a":-1.0}]') == [("$", "reordered")]
+
+
+@pytest.mark.parametrize("moved", [2, 3, 6])
+def test_a_few_elements_that_change_places_among_many_are_reordered(moved: int) -> None:
+    places = list(range(0, 2 * moved, 2))
+    order = list(range(4 * moved))
+    for place, came in zip(places, [*places[1:], places[0]], strict=True):
+        order[place] = came
+
+    def written(numbers: list[int]) -> str:
+        return "[" + ",".join(f'{{"n":{n},"kind":"x","on":true}}' for n in numbers) + "]"
+
+    assert kinds(written(sorted(order)), written(order)) == [("$", "reordered")]
+
+
 def test_an_element_that_moved_and_changed() -> None:
     one = '[{"id":1,"v":"a"},{"id":2,"v":"b"},{"id":3,"v":"c"}]'
     other = '[{"id":3,"v":"c!"},{"id":1,"v":"a"},{"id":2,"v":"b"}]'
