@@ -6,15 +6,17 @@ The port stays the same while pods come and go; a connection is kept waiting, no
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import itertools
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pytest_shadowdiff.cluster.answers import ClusterError, refusal, unreachable
@@ -34,6 +36,7 @@ DIALS = 48  # at a time: an API server counts what is in flight
 LISTEN = 2.0  # seconds within which a pod says that it refuses
 AGAIN = 256 * 1024  # bytes that are kept until it is sure that the pod took the connection
 
+Answer = TypeVar("Answer")
 FindPod = Callable[[], str]
 
 
@@ -67,6 +70,7 @@ class Forwarder:
         self._tls = tls(connection.credentials.configuration)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
+        self._transports: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
         self._dials: asyncio.Semaphore | None = None
         self._trouble: ShadowError | None = None
         self._thread.start()
@@ -94,7 +98,7 @@ class Forwarder:
     def refused(self, namespace: str, pod: str, port: int) -> bool:
         """Whether a pod refuses connections to a port: then nothing listens there, or only on another address than loopback."""
         way = Way(namespace, lambda: pod, port)
-        return asyncio.run_coroutine_threadsafe(self._refused(way), self._loop).result(timeout=2 * PATIENCE)
+        return self._wait(self._refused(way), f"connecting to port {port} of Pod {namespace}/{pod}")
 
     def touch(self, namespace: str, pod: str, port: int) -> None:
         """Make a connection to a port of a pod, from the pod's own loopback, and close it.
@@ -109,7 +113,7 @@ class Forwarder:
                 await asyncio.wait_for(stream.receive(), LISTEN)
             stream.close()
 
-        asyncio.run_coroutine_threadsafe(connect(), self._loop).result(timeout=2 * PATIENCE)
+        self._wait(connect(), f"connecting to port {port} of Pod {namespace}/{pod}")
 
     def stream(self, path: str, doing: str) -> WebSocket:
         """Open a stream of the API server, to be used in coroutines that are given to `spawn`.
@@ -117,7 +121,13 @@ class Forwarder:
         Raises:
             ClusterError: refused, or no answer.
         """
-        return asyncio.run_coroutine_threadsafe(self._stream(path, doing), self._loop).result(timeout=2 * PATIENCE)
+        return self._wait(self._stream(path, doing), doing)
+
+    def _wait(self, work: Coroutine[Any, Any, Answer], doing: str) -> Answer:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=2 * PATIENCE)
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, concurrent.futures.TimeoutError) as error:
+            raise unreachable(doing, self._connection.context, self._connection.host, error) from None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the thread of the streams; what it raises is nobody's."""
@@ -167,7 +177,11 @@ class Forwarder:
                 task.cancel()
             if self._tasks:
                 self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+            for transport in list(self._transports):
+                transport.abort()  # nobody waits for the other side's farewell
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.run_until_complete(asyncio.sleep(0))  # what was aborted is closed in the loop's next rounds
+            self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
             self._connection.close()
 
@@ -177,7 +191,8 @@ class Forwarder:
             if task is not None:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            await self._serve(way, reader, writer)
+            with contextlib.suppress(asyncio.CancelledError):  # closed by `close`
+                await self._serve(way, reader, writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, limit=BLOCK)
         self._servers.append(server)
@@ -186,13 +201,15 @@ class Forwarder:
 
     async def _serve(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         caller = _Caller(reader, writer)
-        deadline = self._loop.time() + PATIENCE
+        self._transports.add(writer.transport)
+        deadline = 0.0
         try:
             while True:
                 try:
                     await _carry(await self._dial(way), caller)
                 except (ShadowError, OSError, asyncio.IncompleteReadError) as error:
                     self._trouble = error if isinstance(error, ShadowError) else SetupError(f"{way}: {error}")
+                    deadline = deadline or self._loop.time() + PATIENCE
                     if not caller.may_try_again(error) or self._loop.time() >= deadline:
                         writer.transport.abort()
                         return
@@ -223,6 +240,7 @@ class Forwarder:
         place = urlsplit(self._connection.host)
         token = await self._loop.run_in_executor(None, self._connection.authorization)
         reader, writer = await self._reach(place.hostname or "", place.port or (443 if self._tls else 80))
+        self._transports.add(writer.transport)
         try:
             return await upgrade(reader, writer, place.path + path, place.netloc, PROTOCOL, {"authorization": token} if token else {})
         except BaseException:
