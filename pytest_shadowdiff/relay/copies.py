@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.answer import Answer
+from pytest_shadowdiff.relay.lanes import Lane
 from pytest_shadowdiff.relay.recording import Place, seen
 from pytest_shadowdiff.relay.sending import TICK
 from pytest_shadowdiff.spool.records import NEW_HEAD
@@ -27,9 +28,7 @@ class Copy:
 
     Attributes:
         owner: all copies to that side.
-        hard: how many copies before it have to end first, whatever that takes until their deadlines.
-        soft: how many it waits for only a while.
-        followers: the copies that wait for this one, and whether they have to.
+        after, number, born, free: its place in the order; see `Lane`.
         head: as this side gets it, where that differs from the caller's.
         wire: the whole request.
         fresh: it may not be sent twice, so it gets a connection that nobody used before.
@@ -37,33 +36,33 @@ class Copy:
     """
 
     __slots__ = (
+        "after",
         "answer",
         "born",
         "call",
         "deadline",
         "ended_at",
-        "followers",
+        "free",
         "fresh",
-        "hard",
         "head",
         "lane",
+        "number",
         "owner",
         "sent_at",
         "size",
-        "soft",
         "started",
         "state",
         "wire",
     )
 
-    def __init__(self, owner: Copies, call: Call, lane: Lane, born: float) -> None:
+    def __init__(self, owner: Copies, call: Call, lane: Lane[Copy], born: float) -> None:
         self.owner = owner
         self.call = call
         self.lane = lane
         self.born = born
         self.deadline = _NEVER
-        self.hard = self.soft = self.size = 0
-        self.followers: list[tuple[Copy, bool]] | None = None
+        self.after = self.number = self.size = 0
+        self.free = False
         self.state = NEW
         self.head = b""
         self.wire: list[bytes] = []
@@ -81,18 +80,14 @@ class Copy:
         """Its deadline, for messages."""
         return f"{self.owner.timeout:g} s of the primary's"
 
+    @property
+    def finished(self) -> bool:
+        """It has come to its end."""
+        return self.state == DONE
+
     def done(self, problem: str) -> None:
         """It was answered, or will never be."""
         self.owner.done(self, problem)
-
-
-class Lane:
-    """The copies of one test to one side, which keep their order among each other."""
-
-    __slots__ = ("unfinished",)
-
-    def __init__(self) -> None:
-        self.unfinished: dict[Copy, None] = {}
 
 
 class Copies:
@@ -127,12 +122,16 @@ class Copies:
         self._recorder = recorder
         self._limits = limits
         self._loop = loop
-        self._patience = min(limits.order_seconds, timeout / 5)  # what waits has to be answered in time as well
         self._all: dict[Copy, None] = {}
         self._bytes = 0
-        self._ticking = False
+        self._ticking = self._releasing = False
+        self._lanes: dict[Lane[Copy], None] = {}
 
-    def begin(self, call: Call, lane: Lane) -> None:
+    def lane(self) -> Lane[Copy]:
+        """A test's own."""
+        return Lane(min(self._limits.order_seconds, self.timeout / 5))  # what waits has to be answered in time as well
+
+    def begin(self, call: Call, lane: Lane[Copy]) -> None:
         """A call has begun: its copy takes its place in the order, unless the queue is full."""
         if len(self._all) >= self._limits.queue:
             self._overflow(call, f"{self._limits.queue} requests (max_queue)")
@@ -142,9 +141,9 @@ class Copies:
             return
         copy = Copy(self, call, lane, self._loop.time())
         call.copies.append(copy)
-        if lane.unfinished:
-            _line_up(copy, lane)
-        lane.unfinished[copy] = None
+        lane.enter(copy)
+        if not copy.free:
+            self._lanes[lane] = None
         self._all[copy] = None
         if not self._ticking:
             self._ticking = True
@@ -165,12 +164,14 @@ class Copies:
         if len(call.wire) > 1:
             copy.size = sum(map(len, call.wire))
             self._bytes += copy.size
-        if not copy.hard and not copy.soft:
+        if copy.free:
             self._send(copy)
 
     def answered(self, copy: Copy) -> None:
         """The primary's answer has ended: from here the deadline counts."""
         copy.deadline = self._loop.time() + self.timeout
+        if not copy.number:
+            copy.lane.answered(copy)
 
     def fail(self, copy: Copy, problem: str) -> None:
         """It comes to nothing."""
@@ -218,40 +219,33 @@ class Copies:
         copy.state = DONE
         self._bytes -= copy.size
         del self._all[copy]
-        del copy.lane.unfinished[copy]
         copy.call.copies.remove(copy)
-        if copy.followers is None:
+        copy.lane.leave(copy)
+        if copy.lane.waits:
+            self._release(copy.lane)
+
+    def _release(self, lane: Lane[Copy]) -> None:
+        """Send what waits for nobody any more."""
+        if self._releasing:  # what is sent may fail at once, and end here again
             return
-        for follower, hard in copy.followers:
-            if hard:
-                follower.hard -= 1
-            elif follower.soft:
-                follower.soft -= 1
-            if follower.state == COMPLETE and not follower.hard and not follower.soft:
-                self._send(follower)
-        copy.followers = None
+        self._releasing = True
+        while copy := lane.next_free(self._loop.time()):
+            if copy.state == COMPLETE:
+                self._send(copy)
+        self._releasing = False
+        if not lane.waits:
+            self._lanes.pop(lane, None)
 
     def _tick(self) -> None:
         now = self._loop.time()
-        for copy in list(self._all):
-            if copy.state == DONE:
-                continue
-            if now >= copy.deadline:
+        for copy in [copy for copy in self._all if now >= copy.deadline]:
+            if copy.state != DONE:
                 self._overdue(copy)
-            elif copy.soft and now >= copy.born + self._patience:
-                self._go_ahead(copy)
+        for lane in list(self._lanes):
+            self._release(lane)
         self._ticking = bool(self._all)
         if self._ticking:
             self._loop.call_later(TICK, self._tick)
-
-    def _go_ahead(self, copy: Copy) -> None:
-        """It waits no longer for those that it need not wait for."""
-        copy.soft = 0
-        for other in copy.lane.unfinished:
-            if other.followers is not None:
-                other.followers = [(follower, hard) for follower, hard in other.followers if hard or follower is not copy]
-        if copy.state == COMPLETE and not copy.hard:
-            self._send(copy)
 
     def _overdue(self, copy: Copy) -> None:
         if copy.state == SENT:
@@ -260,19 +254,3 @@ class Copies:
             self.fail(copy, f"the copy of {copy.what} was not sent within {copy.patience} answer: it waited for those before it")
         else:
             self.fail(copy, f"the copy of {copy.what} was not sent: the caller did not send the whole request")
-
-
-def _line_up(copy: Copy, lane: Lane) -> None:
-    """Have it wait for those whose callers had their answer before this one's began."""
-    safe = copy.call.safe
-    for other in lane.unfinished:
-        if not other.call.ended:
-            continue
-        hard = not safe or not other.call.safe
-        if other.followers is None:
-            other.followers = []
-        other.followers.append((copy, hard))
-        if hard:
-            copy.hard += 1
-        else:
-            copy.soft += 1

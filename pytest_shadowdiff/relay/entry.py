@@ -6,7 +6,6 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from pytest_shadowdiff.relay.copies import Lane
 from pytest_shadowdiff.relay.recording import BITS, seen
 from pytest_shadowdiff.spool.records import NEW_HEAD, ROLES, OpenRecord
 
@@ -42,7 +41,7 @@ class Entry:
         self.callers: dict[Caller, None] = {}
         self.closing = False
         self.listener: asyncio.Server | None = None
-        self.lanes = [Lane() for _ in server.copies]
+        self.lanes = [copies.lane() for copies in server.copies]
         self.settled = asyncio.Event()
         self.settled.set()
         self._unsettled: set[Call] = set()
