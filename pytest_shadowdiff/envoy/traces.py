@@ -19,6 +19,7 @@ from pytest_shadowdiff.model import Exchange, Headers, Request, Response
 
 BODILESS = frozenset({204, 304})
 TAP = "envoy"
+HUNG_UP = "the connection ended before an answer began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _exchange(trace: Mapping[str, Any], asked: Mapping[str, str], headers: Heade
     fields = _headers(answer.get("headers", ()))
     told = dict(fields)
     if ":status" not in told:
-        return Exchange(request, None, started, problem="the connection ended before an answer began", tap=TAP)
+        return Exchange(request, None, started, problem=HUNG_UP, tap=TAP)
     if marks.ANSWERED in told:
         return Exchange(request, None, started, problem=f"no answer; Envoy says {told[marks.ANSWERED].strip()}", tap=TAP)
     body, cut = _body(answer)

@@ -15,14 +15,17 @@ from pytest_shadowdiff.envoy import binary
 from pytest_shadowdiff.errors import SetupError
 
 SERVER = """
-import json, os, sys
+import json, os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         if self.path == "/reset" and os.environ["VERSION"] == "v1":
-            return self.connection.close()
+            self.close_connection = True
+            return self.connection.shutdown(2)
+        if self.path == "/slow" and os.environ["VERSION"] == "v1":
+            time.sleep(3)
         body = json.dumps({"path": self.path, "changed": os.environ["VERSION"] if self.path == "/changed" else ""}).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
@@ -46,7 +49,7 @@ TESTS = """
 import pytest
 @pytest.mark.parametrize("path, status", [
     ("/mirrored", 200), ("/changed", 200), ("/alone", 200), ("/answered", 418), ("/canary", 200), ("/unsampled", 200), ("/nobody", 404),
-    ("/faulty", 503),
+    ("/faulty", 503), ("/slow", 504),
 ])
 def test_path(shadow, path, status):
     assert shadow.get(path).status_code == status
@@ -74,6 +77,10 @@ spec:
   - match: [{uri: {prefix: /faulty}}]
     fault: {abort: {httpStatus: 503, percentage: {value: 100}}}
     route: [{destination: {host: svc, subset: v1}}]
+  - match: [{uri: {prefix: /slow}}]
+    route: [{destination: {host: svc, subset: v1}}]
+    mirror: {host: svc, subset: v2}
+    timeout: 300ms
   - match: [{uri: {prefix: /mirrored}}, {uri: {prefix: /changed}}, {uri: {prefix: /reset}}]
     route: [{destination: {host: svc, subset: v1}}]
     mirror: {host: svc, subset: v2}
@@ -118,9 +125,10 @@ def test_each_request_is_a_pair_or_says_why_it_is_none(project: Path) -> None:
         "canary": "the route sent it to the candidate itself (http[2])",
         "unsampled": "not in the sample of http[3]",
         "faulty": "the route aborted it on purpose (fault)",
+        "slow": "the route's timeout passed",
         "nobody": "no rule of the route matches",
     }
-    assert "http[5].0: path /mirrored* -> v1; copy of all to v2" in done.stdout
+    assert "http[6].0: path /mirrored* -> v1; copy of all to v2" in done.stdout
 
 
 def test_without_a_target_the_primary_alone_is_reached_by_the_route(project: Path) -> None:
