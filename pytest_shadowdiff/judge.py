@@ -174,6 +174,7 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
     noise: dict[_Found, tuple[Difference, str]] = {}
     left: dict[_Found, tuple[Difference, str]] = {}
     more = settled = False
+    unsettled: set[_Found] = set()
     for difference in _first([case.candidate, *case.again]):
         opinion = opinions.of(difference)
         name = difference.path, difference.kind
@@ -186,12 +187,18 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
         else:
             left[name] = (_said(difference, opinion), opinion.text)
             settled = settled or not opinion.more
+            if opinion.more and opinion.shape:
+                unsettled.add(name)
     for difference, opinion in opinions.broken():
         if not any(path.startswith(difference.path) for path, _ in left):
             left[difference.path, difference.kind] = (difference, opinion.text)
             more, settled = more or opinion.more, settled or not opinion.more
-    if left and more and not case.cheap and not settled:
-        return Judgement(Verdict.INCOMPLETE, _TOO_MUCH)
+    if more and not case.cheap:
+        if not case.controls and not settled:
+            return Judgement(Verdict.INCOMPLETE, _TOO_MUCH)
+        # What varies in the primary too, in very many places, is never settled in all of them by chance alone.
+        noise |= {name: (found, f"{text}, as far as could be asked") for name, (found, text) in left.items() if name in unsettled}
+        left = {name: found for name, found in left.items() if name not in unsettled}
     more = more and case.rounds < ROUNDS and case.cheap
     silenced = tuple(case.silenced)
     own = {(difference.path, difference.kind) for difference in case.candidate.all}

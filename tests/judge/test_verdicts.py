@@ -250,16 +250,18 @@ def test_what_is_constant_on_both_sides_is_different_exactly_where_it_differs(ou
     assert not judgement.suspect
 
 
-def test_answers_that_differ_in_too_many_places_are_incomplete_and_not_asked_for_again_and_again() -> None:
+def test_where_very_many_places_vary_asking_ends_and_what_is_constant_is_still_compared() -> None:
     dice = random.Random(1)
 
-    def many(at: float) -> Exchange:
-        return exchange({f"k{n}": dice.random() for n in range(5_100)}, at)
+    def many(at: float, fixed: str) -> Exchange:
+        return exchange({"fixed": fixed} | {f"k{n}": dice.random() for n in range(5_100)}, at)
 
-    rounds = (Repeat(many(START + 1), many(START + 2)),)
-    judgement = said(pair(many(START), many(START), control=rounds[0].control, repeats=rounds))
-    assert judgement.verdict in (Verdict.INCOMPLETE, Verdict.NOISE)
-    assert not judgement.suspect
+    for theirs, verdict in (("a", Verdict.NOISE), ("b", Verdict.DIFFERENT)):
+        rounds = (Repeat(many(START + 1, "a"), many(START + 2, theirs)),)
+        judgement = said(pair(many(START, "a"), many(START, theirs), control=rounds[0].control, repeats=rounds))
+        assert judgement.verdict is verdict
+        assert [d.path for d in judgement.differences] == ["$.fixed"] * (theirs == "b")
+        assert not judgement.suspect
 
 
 def test_documents_nested_deeper_than_anyone_looks_are_judged() -> None:
