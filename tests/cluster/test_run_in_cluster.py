@@ -169,7 +169,7 @@ def test_the_tap_logs_reads_all_pods_over_a_restart(replicated: Any, kubeconfig:
 DROPPED = (
     ROLLING.replace("5000", "400")
     .replace("1000", "100")
-    .replace("shadow.get(", "time.sleep(0.005); ask(shadow, ")
+    .replace("shadow.get(", "time.sleep(0.03); ask(shadow, ")
     .replace(
         "def test_many",
         """
@@ -198,7 +198,8 @@ def test_a_dropped_api_connection_costs_what_was_on_its_way_and_no_more(
     summary = found["summary"]
     assert summary["pairs"] + summary["skipped"] == 400, out
     assert summary["different"] == 0
-    assert summary["same"] >= 300, out
+    last = {f"/things/{number}" for number in range(360, 400)}
+    assert {pair["verdict"] for pair in found["pairs"] if pair["request"]["url"] in last} == {"same"}, "it did not go on"
     assert all(pair["reason"] for pair in found["pairs"] if pair["verdict"] == "incomplete")
     assert nothing_of_ours(connection, shop.namespace)
 
