@@ -9,12 +9,12 @@ import threading
 import time
 from array import array
 from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_shadowdiff.errors import MirrorError, ShadowError
-from pytest_shadowdiff.model import SAFE_METHODS, Exchange, Judgement, Pair, Request, Response, Rule, Verdict
+from pytest_shadowdiff.model import SAFE_METHODS, Exchange, Judgement, Pair, Request, Response, Role, Rule, Verdict
 from pytest_shadowdiff.pair import Pairer
 from pytest_shadowdiff.spool import Event, Opened
 
@@ -38,6 +38,7 @@ class Way:
         normalize: a response as it is to be compared.
         judge: a pair and the rules of its test -> what is said of it; it stays suspect for a bounded number of rounds.
         ask: asks both versions once more; None where nobody may be asked.
+        origins: `scheme://host:port` by which the version in each role may know itself.
         final: a judgement as it stands, once nobody is asked again.
         learn: takes in a judged pair as evidence.
     """
@@ -48,6 +49,7 @@ class Way:
     final: Callable[[Pair, Judgement], Judgement]
     learn: Callable[[Pair], None]
     ask: Callable[[Pair, int], None] | None
+    origins: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -69,7 +71,7 @@ class Judging(threading.Thread):
         super().__init__(name="shadowdiff-judging", daemon=True)
         self.names: dict[str, str] = {}
         self.rules: dict[str, Sequence[Rule]] = {}
-        self.pairer = Pairer(timeout)
+        self.pairer = Pairer(timeout, way.origins)
         self._source = source
         self._way = way
         self._verdicts = verdicts

@@ -88,6 +88,7 @@ class Exchange:
         truncated: part of the response is not here (it broke off, or a limit cut it).
         not_seen: the parts of the response that the tap cannot show: "headers", "body", "trailers".
         tap: the tap that saw it, with what it knows of the place ("proxy", "logs of pod httpbin-v1-x").
+        origins: `scheme://host:port` by which the version may know itself, beside the Host that it received.
     """
 
     request: Request
@@ -98,6 +99,7 @@ class Exchange:
     truncated: bool = False
     not_seen: frozenset[str] = frozenset()
     tap: str = "proxy"
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Nothing is compared here. A pair is handed out once, when nothing is owed any mo
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_shadowdiff.model import Exchange, Pair, Repeat, Request, Role
@@ -52,10 +52,12 @@ class Pairer:
 
     Args:
         timeout: seconds after the primary's answer that the other answers may take.
+        origins: `scheme://host:port` by which the version in each role may know itself.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, origins: Mapping[Role, tuple[str, ...]] | None = None) -> None:
         self._timeout = timeout
+        self._origins = origins or {}
         self._owed: dict[str, _Owed] = {}
         self._gaps: list[Gap] = []
         self._ended: dict[str, float] = {}
@@ -116,7 +118,8 @@ class Pairer:
         key = (event.role, event.attempt)
         earlier = owed.seen.get(key)
         if earlier is None:
-            owed.seen[key] = event.exchange
+            own = self._origins.get(event.role, ())
+            owed.seen[key] = replace(event.exchange, origins=own) if own else event.exchange
             return
         again = f"the {event.role} was seen answering this request twice (a retry, or a duplicate on the way)"
         owed.seen[key] = replace(earlier, problem=earlier.problem or again)

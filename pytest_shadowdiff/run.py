@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.settings import Settings, Target
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What plugins of users do; None where nobody implements the hook."""
@@ -222,11 +225,19 @@ class Run:
             final=self.accepting.final,
             ask=self.relay.ask if settings.control is not None and self._tap.asks() else None,
             learn=self._learn,
+            origins=self._origins(),
         )
         reader = Reader(self.directory, finished="compress" if settings.keep else "delete")
         self._judging = Judging(reader, way, self.verdicts, timeout=settings.timeout)
         self._ends.callback(self._judging.stop)
         self._judging.start()
+
+    def _origins(self) -> Mapping[Role, tuple[str, ...]]:
+        """The addresses at which the versions were reached: a service may build its links from them."""
+        own: dict[Role, tuple[str, ...]] = {role: _origins_of(one.upstream) for role, one in self._started.items()}
+        if "primary" in own:
+            own.setdefault("control", own["primary"])
+        return own
 
     def _endpoint(self, request: Request) -> str:
         named = self._hooks.endpoint(request) if self._hooks.endpoint else None
@@ -318,6 +329,15 @@ class Run:
             self._folder.leave()
         else:
             self._folder.remove()
+
+
+def _origins_of(upstream: Upstream) -> tuple[str, ...]:
+    if upstream.socket is not None:
+        return ()
+    scheme = "https" if upstream.tls else "http"
+    hosts = LOOPBACK if upstream.host in LOOPBACK else (upstream.host,)
+    ports = ("", f":{upstream.port}") if upstream.port in (80, 443) else (f":{upstream.port}",)
+    return tuple(f"{scheme}://{f'[{host}]' if ':' in host else host}{port}" for host in hosts for port in ports)
 
 
 def _url(upstream: Upstream) -> str | None:

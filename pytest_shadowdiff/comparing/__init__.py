@@ -76,7 +76,6 @@ def compare_exchanges(
     rules: Sequence[Rule] = (),
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    authorities: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> Comparison:
     """What two exchanges of one request have in common, and what not.
 
@@ -85,7 +84,6 @@ def compare_exchanges(
 
     Args:
         rules: those for this request (`rules.matching`); the first that names a path decides.
-        authorities: `host:port` by which each version may know itself, beside the Host that it received.
 
     Raises:
         IncompleteError: there is no answer, a content coding does not decode, or a limit was reached.
@@ -94,7 +92,7 @@ def compare_exchanges(
     if one is None or other is None:
         raise IncompleteError(f"the {'primary' if one is None else 'candidate'}'s answer is missing")
     unseen = primary.not_seen | candidate.not_seen
-    mirrored = Mirrored(primary.request, candidate.request, authorities)
+    mirrored = Mirrored(primary.request, candidate.request, (primary.origins, candidate.origins))
     terms = Terms(Selection(rules), Budget(limits))
     found = _found(one, other, terms, mirrored, unseen, head=primary.request.method.upper() == "HEAD")
     made: list[Found] = []

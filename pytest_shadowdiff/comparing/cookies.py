@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 _CLOCKS_APART = 2.0
 _LONG_AGO = 0.0
+_MOST_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def cookie(line: str, now: float | None) -> Cookie:
 
 
 def _lives(max_age: str | None, expires: str | None, now: float | None) -> float | None:
-    if max_age is not None and max_age.lstrip("-").isdigit():
-        return max(float(max_age[:16]), _LONG_AGO)
+    if max_age is not None and max_age.isascii() and max_age.lstrip("-").isdigit() and len(max_age) <= _MOST_DIGITS:
+        return max(float(max_age), _LONG_AGO)
     if expires is None:
         return None
     try:

@@ -228,10 +228,13 @@ def _times_alike(name: str, one: Sequence[str], other: Sequence[str], primary: A
 
 
 def _from_now(value: str, now: float | None) -> float | None:
-    if value.isdigit():
-        return float(value[:16])
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) <= _MOST_DIGITS else None
     moment = _moment(value)
     return moment - now if moment is not None and now is not None else None
+
+
+_MOST_DIGITS = 12  # seconds, some thousand years
 
 
 def _moment(value: str) -> float | None:
@@ -241,12 +244,13 @@ def _moment(value: str) -> float | None:
         return None
 
 
-def local_reference(value: str, authorities: frozenset[str]) -> str:
-    """A URL with its own authority (and scheme) taken off, as the entry's would stand in its place."""
+def local_reference(value: str, authorities: frozenset[str], scheme: str | None) -> str:
+    """A URL with the version's own authority replaced, as the entry's would stand there; another scheme than its own stays, where it has one."""
     try:
         parts = urlsplit(value)
     except ValueError:
         return value
     if parts.netloc.rpartition("@")[2].lower() not in authorities or parts.scheme not in ("http", "https", ""):
         return value
-    return "//entry" + value.partition("//")[2][len(parts.netloc) :]
+    other = "" if scheme is None or parts.scheme in ("", scheme) else f"{parts.scheme}:"
+    return f"{other}//entry" + value.partition("//")[2][len(parts.netloc) :]

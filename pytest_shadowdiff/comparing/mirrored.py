@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 
@@ -23,26 +24,24 @@ _FORWARDED = ("x-forwarded-for", "x-real-ip", "forwarded", "x-envoy-external-add
 class Mirrored:
     """The difference of two requests that were one."""
 
-    def __init__(
-        self, primary: Request | None, candidate: Request | None, authorities: tuple[Sequence[str], Sequence[str]] = ((), ())
-    ) -> None:
+    def __init__(self, primary: Request | None, candidate: Request | None, origins: tuple[Sequence[str], Sequence[str]] = ((), ())) -> None:
         self._requests = (primary, candidate)
         self._primary = _by_name(primary)
         self._candidate = _by_name(candidate)
-        self.own = (_own(primary, authorities[0]), _own(candidate, authorities[1]))
+        self.own = (_Own.of(primary, origins[0]), _Own.of(candidate, origins[1]))
 
     @cached_property
     def alike(self) -> bool:
         """Whether both sides received the same request."""
-        return self._primary == self._candidate and self.own[0] == self.own[1]
+        return self._primary == self._candidate and self.own[0].received == self.own[1].received
 
     def local_to_primary(self, value: str) -> str:
         """A reference of the primary's, its own authority replaced."""
-        return local_reference(value, self.own[0])
+        return local_reference(value, self.own[0].authorities, self._scheme(0))
 
     def local_to_candidate(self, value: str) -> str:
         """A reference of the candidate's, its own authority replaced."""
-        return local_reference(value, self.own[1])
+        return local_reference(value, self.own[1].authorities, self._scheme(1))
 
     def explains(self, found: Found) -> bool:
         """Whether the requests' difference makes this one, exactly."""
@@ -65,7 +64,7 @@ class Mirrored:
         return not self.alike and _is_address(primary) and candidate in self._forwarded(1)
 
     def _neutral(self, text: str, side: int) -> str:
-        text = self._pattern(side).sub("\0authority", text) if self.own[side] else text
+        text = self._pattern(side).sub("\0authority", text) if self.own[side].authorities else text
         for n, (one, other) in enumerate(self._changed):
             text = text.replace((one, other)[side], f"\0{n}\0")
         return text
@@ -75,8 +74,12 @@ class Mirrored:
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        one, other = (re.compile(_authority_pattern(own), re.IGNORECASE) for own in self.own)
+        one, other = (re.compile(_authority_pattern(own, self._scheme(side)), re.IGNORECASE) for side, own in enumerate(self.own))
         return one, other
+
+    def _scheme(self, side: int) -> str | None:
+        """The scheme that goes with a side's own authority; any, where the mirror changed the request: it may have changed that, too."""
+        return self.own[side].scheme if self.alike else None
 
     @cached_property
     def _changed(self) -> list[tuple[str, str]]:
@@ -118,18 +121,42 @@ def _by_name(request: Request | None) -> dict[str, list[str]]:
     return names
 
 
-def _own(request: Request | None, known: Sequence[str]) -> frozenset[str]:
-    """The authorities by which a version knows itself: the Host that it received, and where it was reached."""
-    hosts = values_of(request.headers, "host") if request is not None else []
-    if request is not None and "://" in request.target.partition("?")[0]:
-        hosts.append(request.target.split("://", 1)[1].partition("/")[0])
-    return frozenset(host.lower() for host in (*hosts, *known) if host)
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a version knows itself by.
+
+    Attributes:
+        received: the Host that it received, and the authority of a request in absolute form.
+        reached: where it was reached.
+        scheme: by which it was reached; another one in an answer is that answer's own choice.
+    """
+
+    received: frozenset[str]
+    reached: frozenset[str]
+    scheme: str
+
+    @classmethod
+    def of(cls, request: Request | None, origins: Sequence[str]) -> _Own:
+        hosts = values_of(request.headers, "host") if request is not None else []
+        if request is not None and "://" in request.target.partition("?")[0]:
+            hosts.append(request.target.split("://", 1)[1].partition("/")[0])
+        schemes = [origin.partition("://")[0] for origin in origins]
+        return cls(
+            received=frozenset(host.lower() for host in hosts if host),
+            reached=frozenset(origin.partition("://")[2].lower() for origin in origins),
+            scheme=schemes[0] if schemes else "http",
+        )
+
+    @property
+    def authorities(self) -> frozenset[str]:
+        return self.received | self.reached
 
 
-def _authority_pattern(own: frozenset[str]) -> str:
-    names = {*own, *(name for host in own if len(name := _bare(host)) >= _SHORTEST)}
+def _authority_pattern(own: _Own, scheme: str | None) -> str:
+    # Without its port only the name that was received counts: what a version says of "localhost" may be its own affair.
+    names = {*own.authorities, *(name for host in own.received if len(name := _bare(host)) >= _SHORTEST)}
     written = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return rf"(?:https?://)?(?<![\w.-])(?:{written})(?![\w-])" if written else r"(?!)"
+    return rf"(?:\b{scheme or 'https?'}://)?(?<![\w.-])(?:{written})(?![\w-])" if written else r"(?!)"
 
 
 def _bare(host: str) -> str:

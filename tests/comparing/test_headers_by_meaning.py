@@ -125,3 +125,16 @@ def test_status_and_trailers() -> None:
 
 def test_another_version_of_http_is_the_connection_s_affair() -> None:
     assert compare(Response(200, (), b"x", http_version="1.0"), Response(200, (), b"x")) == []
+
+
+@pytest.mark.parametrize(
+    "name, one, other",
+    [
+        ("Retry-After", "\xb2", "3"),
+        ("Retry-After", "1" * 16 + "1111", "1" * 16 + "2222"),
+        ("Set-Cookie", "a=1; Max-Age=\xb2", "a=1; Max-Age=3"),
+        ("Set-Cookie", "a=1; Max-Age=" + "9" * 400, "a=1; Max-Age=3"),
+    ],
+)
+def test_numbers_that_are_none(name: str, one: str, other: str) -> None:
+    assert compare(Response(200, ((name, one),), b""), Response(200, ((name, other),), b""))

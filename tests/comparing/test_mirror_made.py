@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,12 +99,14 @@ def test_locations_with_each_side_s_own_authority() -> None:
 
     assert compare_exchanges(moved("v1:80", "http://v1:80/a?b"), moved("v2:81", "http://v2:81/a?b")).differences == ()
     assert compare_exchanges(moved("v1:80", "http://v1:80/a"), moved("v2:81", "https://v2:81/a")).differences == ()
+    assert len(compare_exchanges(moved("entry", "http://entry/a"), moved("entry", "https://entry/a")).differences) == 1
+    secure = replace(moved("entry", "https://10.0.0.2:81/a"), origins=("https://10.0.0.2:81",))
+    assert compare_exchanges(moved("entry", "http://entry/a"), secure).differences == ()
     assert len(compare_exchanges(moved("v1:80", "http://v1:80/a"), moved("v2:81", "http://v2:81/b")).differences) == 1
     assert len(compare_exchanges(moved("v1:80", "http://v1:80/a"), moved("v2:81", "http://v3:81/a")).differences) == 1
     known = compare_exchanges(
-        moved("entry", "http://127.0.0.1:8001/a"),
-        moved("entry", "http://127.0.0.1:8002/a"),
-        authorities=(["127.0.0.1:8001"], ["127.0.0.1:8002"]),
+        replace(moved("entry", "http://127.0.0.1:8001/a"), origins=("http://127.0.0.1:8001",)),
+        replace(moved("entry", "http://127.0.0.1:8002/a"), origins=("http://127.0.0.1:8002",)),
     )
     assert known.differences == ()
 

@@ -222,3 +222,28 @@ def test_x(shadow):
     assert (report["summary"]["pairs"], report["summary"]["same"], report["summary"]["different"]) == (1000, 999, 1)
     assert [pair["request"]["url"] for pair in report["pairs"] if pair["verdict"] == "different"] == ["/x?765"]
     project.result.stdout.fnmatch_lines(["*GET /x[?]765*"])
+
+
+def test_a_version_may_know_itself_by_its_own_address(project: Any) -> None:
+    """A service that makes absolute URLs of the address that it listens on, and not of the Host that it was given."""
+    for service in (project.v1, project.v2):
+        body = f'{{"next": "{service.url}/orders?page=2", "n": 1}}'.encode()
+        headers = {
+            "content-type": "application/json",
+            "location": f"{service.url}/orders",
+            "link": f'<{service.url}/orders?page=2>; rel="next"',
+        }
+        service.route("/x", lambda _, headers=headers, body=body: (201, headers, body))
+    project.tests(GET_X)
+    report = project.report()
+    project.result.assert_outcomes(passed=1)
+    assert [pair["verdict"] for pair in report["pairs"]] == ["same"]
+
+
+def test_a_different_location_is_a_difference(project: Any) -> None:
+    project.v1.route("/x", lambda _: (302, {"location": f"{project.v1.url}/a"}, b""))
+    project.v2.route("/x", lambda _: (302, {"location": f"{project.v2.url}/b"}, b""))
+    project.tests("def test_x(shadow):\n    shadow.get('/x')\n")
+    report = project.report()
+    project.result.assert_outcomes(failed=1)
+    assert [difference["path"] for difference in report["pairs"][0]["differences"]] == ["header:location"]
