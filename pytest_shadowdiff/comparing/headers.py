@@ -245,7 +245,7 @@ def _moment(value: str) -> float | None:
 
 
 def local_reference(value: str, authorities: frozenset[str], scheme: str | None) -> str:
-    """A URL with the version's own authority replaced, as the entry's would stand there; another scheme than its own stays, where it has one."""
+    """A URL with the version's own authority replaced, as the entry's would stand there; where it has a scheme, another one stays."""
     try:
         parts = urlsplit(value)
     except ValueError:
