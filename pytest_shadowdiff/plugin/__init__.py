@@ -46,9 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _concerned(config: pytest.Config) -> bool:
-    if any(config.getoption("shadow_" + name, None) or os.environ.get("SHADOWDIFF_" + name.upper()) for name in CHECKED_EARLY):
+    if any(config.getoption("shadow_" + name, None) for name in CHECKED_EARLY) or any(map(_ours, os.environ)):
         return True
     try:
         return b"tool.shadowdiff" in (config.rootpath / "pyproject.toml").read_bytes()
     except OSError:
         return False
+
+
+def _ours(variable: str) -> bool:
+    return variable.startswith("SHADOWDIFF_") and not variable.startswith("SHADOWDIFF_TEST_")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 TERMINATED = 128 + signal.SIGTERM
+BY_SIGTERM = "ended by SIGTERM"
 
 
 def session_of(config: pytest.Config) -> Session:
@@ -42,9 +43,16 @@ class Phases:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._terminated = False
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGTERM, self._terminate)
             session.config.add_cleanup(_default)
+
+    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
+        # Without this, SIGTERM ends pytest on the spot, and neither versions nor routes are put back; this way it ends as by Ctrl-C.
+        _default()
+        self._terminated = True
+        raise KeyboardInterrupt(BY_SIGTERM)
 
     def pytest_report_header(self) -> list[str]:
         """Who is compared with whom."""
@@ -107,6 +115,9 @@ class Phases:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Bring everything to its end, write the reports, and fail a run that saw nothing."""
         ending.finish(self.session, session)
+        if self._terminated:
+            self.session.notes.append(BY_SIGTERM)
+            session.config.add_cleanup(lambda: setattr(session, "exitstatus", TERMINATED))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Counts, and what was not compared."""
@@ -115,9 +126,3 @@ class Phases:
 
 def _default() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    # Without this, SIGTERM ends pytest on the spot, and neither versions nor routes are put back.
-    _default()
-    pytest.exit("ended by SIGTERM", returncode=TERMINATED)

@@ -44,6 +44,7 @@ def settings_of(config: pytest.Config) -> Settings:
     command_line = {name: config.getoption("shadow_" + name, None) for name in (*configuration.OPTIONS, "config")}
     folder = config.invocation_params.dir
     try:
+        resolve.check_names(os.environ, (*configuration.OPTIONS, "config"))
         file = command_line["config"] or os.environ.get(resolve.variable_of("config"))
         loaded = configuration.load(folder / file if file else None, config.rootpath, rule_from)
         options = resolve.Options(command_line, os.environ, loaded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import pytest
 
 from pytest_shadowdiff.plugin.parts import Gathered, Part
+from pytest_shadowdiff.processes.folders import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +53,16 @@ class Workers:
     def __init__(self, config: pytest.Config, gathered: Gathered, marks: bytes) -> None:
         self._gathered = gathered
         self._marks = marks
-        self._folder = Path(tempfile.mkdtemp(prefix="shadowdiff-records-"))
-        config.add_cleanup(lambda: shutil.rmtree(self._folder, ignore_errors=True))
+        self._folder: Folder | None = None
+        self._config = config
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Node) -> None:
         """Tell a worker where its records go."""
-        node.workerinput[KEY] = str(self._folder)
+        if self._folder is None:
+            self._folder = Folder()
+            self._config.add_cleanup(self._folder.remove)
+        node.workerinput[KEY] = str(self._folder.path)
         node.workerinput[MARKS] = self._marks
 
     @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from pytest_shadowdiff.settings import Report, Settings, Target
 from pytest_shadowdiff.settings.configuration import Configuration, checked_url
 from pytest_shadowdiff.settings.table import describe, nearest, one_of
 
+PREFIX = "SHADOWDIFF_"
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 LISTS = frozenset({"report", "route"})
 SWITCHES = frozenset({"allow_unsafe", "accept"})
@@ -108,7 +109,20 @@ class Options:
 
 def variable_of(option: str) -> str:
     """The environment variable of an option."""
-    return "SHADOWDIFF_" + option.upper()
+    return PREFIX + option.upper()
+
+
+def check_names(environ: Mapping[str, str], options: Collection[str]) -> None:
+    """Look for variables that are nearly those of an option: a gate that was switched off by a slip of the pen would be green.
+
+    Raises:
+        SettingsError: a variable with our prefix is none of ours.
+    """
+    known = {variable_of(option) for option in options}
+    for name in environ:
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_") and name not in known:
+            message = f"{name}: there is no such variable. Known: {', '.join(sorted(known))}.{nearest(name, known)}"
+            raise SettingsError(message)
 
 
 def _from_environment(name: str, value: str, variable: str) -> object:

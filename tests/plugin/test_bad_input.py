@@ -37,6 +37,12 @@ def test_options(pytester: pytest.Pytester, options: list[str], words: list[str]
         assert word in text
 
 
+def test_a_slip_of_the_pen_in_the_environment(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHADOWDIFF_TARGT", "v2")
+    assert "SHADOWDIFF_TARGT: there is no such variable" in (text := refused(pytester))
+    assert 'Did you mean "SHADOWDIFF_TARGET"?' in text
+
+
 def test_configuration_is_checked_although_the_plugin_is_off(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml("[tool.shadowdiff]\nprimry = 'v1'\n")
     assert 'Did you mean "primary"?' in refused(pytester)

@@ -158,6 +158,8 @@ def test_pytest_is_asked_to_end(start: Callable[[], Running], number: int, statu
     assert [path.name for path in running.temporary.iterdir() if not path.name.startswith("shadowdiff-ports")] == []
     assert [pair["request"]["url"] for pair in running.report()["pairs"]] == ["/first", "/second"]
     assert "Traceback" not in output
+    assert "2 pairs: 2 same" in output
+    assert ("ended by SIGTERM" in output) is (number == signal.SIGTERM)
 
 
 def test_pytest_is_killed(start: Callable[[], Running]) -> None:

@@ -172,8 +172,12 @@ def test_x(shadow):
     with pytest.raises(ShadowDifference, match="n"):
         shadow.check()
     assert [pair.verdict for pair in shadow.pairs] == ["same", "different"]
+    print("REACHED")
 """)
-    project.run().assert_outcomes(passed=1)
+    result = project.run("-s")
+    result.stdout.fnmatch_lines(["*REACHED*"])
+    result.assert_outcomes(failed=1)  # a difference fails the test, whatever the test made of the exception
+    assert result.ret == 1
 
 
 def test_without_a_target_the_primary_alone_is_asked(project: Any) -> None:
