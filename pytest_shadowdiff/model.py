@@ -88,7 +88,7 @@ class Exchange:
         truncated: part of the response is not here (it broke off, or a limit cut it).
         not_seen: the parts of the response that the tap cannot show: "headers", "body", "trailers".
         tap: the tap that saw it, with what it knows of the place ("proxy", "logs of pod httpbin-v1-x").
-        origins: `scheme://host:port` by which the version may know itself, beside the Host that it received.
+        origins: `scheme://host:port/prefix` by which the version may know itself, beside the Host that it received.
     """
 
     request: Request

@@ -337,7 +337,7 @@ def _origins_of(upstream: Upstream) -> tuple[str, ...]:
     scheme = "https" if upstream.tls else "http"
     hosts = LOOPBACK if upstream.host in LOOPBACK else (upstream.host,)
     ports = ("", f":{upstream.port}") if upstream.port in (80, 443) else (f":{upstream.port}",)
-    return tuple(f"{scheme}://{f'[{host}]' if ':' in host else host}{port}" for host in hosts for port in ports)
+    return tuple(f"{scheme}://{f'[{host}]' if ':' in host else host}{port}{upstream.prefix}" for host in hosts for port in ports)
 
 
 def _url(upstream: Upstream) -> str | None:

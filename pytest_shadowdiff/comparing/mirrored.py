@@ -37,11 +37,19 @@ class Mirrored:
 
     def local_to_primary(self, value: str) -> str:
         """A reference of the primary's, its own authority replaced."""
-        return local_reference(value, self.own[0].authorities, self._scheme(0))
+        return self._local(value, 0)
 
     def local_to_candidate(self, value: str) -> str:
         """A reference of the candidate's, its own authority replaced."""
-        return local_reference(value, self.own[1].authorities, self._scheme(1))
+        return self._local(value, 1)
+
+    def _local(self, value: str, side: int) -> str:
+        own = self.own[side]
+        reference = local_reference(value, own.authorities, self._scheme(side))
+        for start in ("//entry" + own.prefix, own.prefix):
+            if reference.startswith(start) and reference[len(start) : len(start) + 1] in ("", "/", "?", "#"):
+                return reference[: len(start) - len(own.prefix)] + "\0prefix" + reference[len(start) :]
+        return reference
 
     def explains(self, found: Found) -> bool:
         """Whether the requests' difference makes this one, exactly."""
@@ -129,22 +137,26 @@ class _Own:
         received: the Host that it received, and the authority of a request in absolute form.
         reached: where it was reached.
         scheme: by which it was reached; another one in an answer is that answer's own choice.
+        prefix: of the paths at which it was reached, without a trailing slash.
     """
 
     received: frozenset[str]
     reached: frozenset[str]
     scheme: str
+    prefix: str = ""
 
     @classmethod
     def of(cls, request: Request | None, origins: Sequence[str]) -> _Own:
         hosts = values_of(request.headers, "host") if request is not None else []
         if request is not None and "://" in request.target.partition("?")[0]:
             hosts.append(request.target.split("://", 1)[1].partition("/")[0])
-        schemes = [origin.partition("://")[0] for origin in origins]
+        reached = [origin.partition("://") for origin in origins]
+        places = [place.partition("/") for _, _, place in reached]
         return cls(
             received=frozenset(host.lower() for host in hosts if host),
-            reached=frozenset(origin.partition("://")[2].lower() for origin in origins),
-            scheme=schemes[0] if schemes else "http",
+            reached=frozenset(authority.lower() for authority, _, _ in places),
+            scheme=reached[0][0] if reached else "http",
+            prefix="".join(places[0][1:]) if places else "",
         )
 
     @property

@@ -111,6 +111,25 @@ def test_locations_with_each_side_s_own_authority() -> None:
     assert known.differences == ()
 
 
+@pytest.mark.parametrize(
+    "one, other, count",
+    [
+        ("/va/done", "/vb/done", 0),
+        ("http://10.0.0.1:1/va/done", "http://10.0.0.2:1/vb/done", 0),
+        ("/va", "/vb?", 1),
+        ("/va/done", "/vb/gone", 1),
+        ("/vax/done", "/vbx/done", 1),
+        ("/va/done", "/done", 1),
+    ],
+)
+def test_locations_below_each_side_s_own_prefix(one: str, other: str, count: int) -> None:
+    def moved(location: str, origin: str) -> Exchange:
+        return replace(exchange([("Host", "entry")], b"", headers=[("Location", location)]), origins=(origin,))
+
+    comparison = compare_exchanges(moved(one, "http://10.0.0.1:1/va"), moved(other, "http://10.0.0.2:1/vb"))
+    assert len(comparison.differences) == count
+
+
 def test_what_is_equal_in_one_line() -> None:
     one = exchange([HOST], {"a": 1, "b": [1, 2, 3], "c": None}, headers=[("X-A", "1"), ("X-B", "1")])
     other = exchange([HOST], {"a": 2, "b": [1, 2, 3], "c": None}, headers=[("X-A", "1"), ("X-B", "2")])
