@@ -67,7 +67,7 @@ def _unfit(side: str, exchange: Exchange | None) -> str:
     if exchange is None:
         return f"no answer of the {side} was seen"
     if exchange.problem:
-        return f"{side}: {exchange.problem}"
+        return exchange.problem if f"the {side} " in exchange.problem.lower() else f"{side}: {exchange.problem}"
     if exchange.response is None:
         return f"the {side}'s answer is missing"
     if exchange.truncated:

@@ -72,6 +72,7 @@ def test_skipped_is_never_the_same() -> None:
         (exchange(1), None, "no answer of the candidate was seen"),
         (exchange(1, problem="connection refused"), exchange(1), "primary: connection refused"),
         (exchange(1), exchange(1, problem="no answer within 10 s"), "candidate: no answer within 10 s"),
+        (exchange(1), exchange(1, problem="the candidate v2 refused the connection"), "the candidate v2 refused the connection"),
         (exchange(1), exchange(1, truncated=True), "the candidate's answer is truncated"),
         (exchange(1), Exchange(Request("GET", "/"), None, START), "the candidate's answer is missing"),
     ],
