@@ -10,11 +10,12 @@ from pytest_shadowdiff.bodies import Content, Terms
 from pytest_shadowdiff.comparing import headers
 from pytest_shadowdiff.comparing.content import codings, content_of
 from pytest_shadowdiff.comparing.fields import values_of
+from pytest_shadowdiff.comparing.given import hold
 from pytest_shadowdiff.comparing.mirrored import Mirrored
 from pytest_shadowdiff.comparing.summing import equal_parts
 from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.model import Difference, Exchange, Kind, Response, Rule
-from pytest_shadowdiff.rules import Selection
+from pytest_shadowdiff.rules import Selection, rules_from
 from pytest_shadowdiff.settings import Limits
 from pytest_shadowdiff.trees.budget import Budget
 from pytest_shadowdiff.trees.found import Found
@@ -62,11 +63,15 @@ def compare(
 
     Raises:
         IncompleteError: a content coding does not decode, or a limit was reached.
-        SettingsError: a rule's path is wrong.
+        SettingsError: a rule is wrong.
+        TypeError: a field of a response is of another type than it should be.
     """
+    hold(primary, "primary")
+    hold(candidate, "candidate")
+    checked = rules_from(rules)
     if primary == candidate:
         return []
-    found = _found(primary, candidate, Terms(Selection(rules), Budget(limits)), _NOT_MIRRORED, frozenset(), head=False)
+    found = _found(primary, candidate, Terms(Selection(checked), Budget(limits)), _NOT_MIRRORED, frozenset(), head=False)
     return [each.difference() for each in found if each.rule is None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_shadowdiff.rules.endpoints import matching
-from pytest_shadowdiff.rules.reading import rule_from
+from pytest_shadowdiff.rules.reading import rule_from, rules_from
 from pytest_shadowdiff.rules.selecting import Decision, Marks, Selection
 
-__all__ = ["Decision", "Marks", "Selection", "matching", "rule_from"]
+__all__ = ["Decision", "Marks", "Selection", "matching", "rule_from", "rules_from"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 
@@ -35,9 +35,26 @@ def rule_from(mapping: object, origin: str) -> Rule:
     )
 
 
+def rules_from(rules: object) -> tuple[Rule, ...]:
+    """Rules made by hand, each checked as one that is written is.
+
+    Raises:
+        SettingsError: with the place (the rule's `origin`, or its number), the value, what is allowed and the nearest name.
+    """
+    if isinstance(rules, (str, bytes)) or not isinstance(rules, Sequence):
+        raise SettingsError(f"rules: {rules!r} is no list of rules. Allowed: a list such as [Rule(ignore=['$.updated_at'])].")
+    return tuple(_checked(rule, f"rules[{n}]") for n, rule in enumerate(rules))
+
+
+def _checked(rule: object, place: str) -> Rule:
+    if not isinstance(rule, Rule):
+        raise SettingsError(f"{place}: {rule!r} is no rule. Allowed: a Rule, such as Rule(ignore=['$.updated_at']).")
+    return rule_from({key: getattr(rule, key) for key in _RULE_KEYS}, rule.origin or place)
+
+
 def _rows(table: Mapping[str, object], key: str, origin: str) -> list[object]:
     rows = table.get(key, [])
-    if isinstance(rows, (list, tuple)):
+    if isinstance(rows, Sequence) and not isinstance(rows, (str, bytes)):
         return list(rows)
     raise SettingsError(f"{origin}, {key}: {rows!r} is no list. Allowed: a list such as {_SAMPLES[key]}.")
 
@@ -84,15 +101,18 @@ def _tolerance(value: object, place: str) -> Tolerance:
     if isinstance(value, Tolerance):
         value = {"path": value.path} | {name: bound for name in _BOUNDS if (bound := getattr(value, name)) is not None}
     table = _table(value, place, ("path", *_BOUNDS))
-    bounds = {name: _bound(table[name], f"{place}, {name}") for name in _BOUNDS if name in table}
+    bounds = {name: _bound(table[name], f"{place}, {name}") for name in _BOUNDS if table.get(name) is not None}
     if not bounds:
         raise SettingsError(f"{place}: no bound is given. Allowed: one or more of {', '.join(_BOUNDS)}.")
     return Tolerance(_document_path(table, place), **bounds)
 
 
 def _bound(value: object, place: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0:
-        return float(value)
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+            return float(value)
+    except OverflowError:  # an integer beyond all floats
+        pass
     raise SettingsError(f"{place}: {value!r} is no bound. Allowed: a number of 0 or more.")
 
 

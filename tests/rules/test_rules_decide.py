@@ -10,7 +10,7 @@ import pytest
 from pytest_shadowdiff import Response, Rule, compare
 from pytest_shadowdiff.comparing import compare_exchanges
 from pytest_shadowdiff.errors import SettingsError
-from pytest_shadowdiff.model import Exchange, Request
+from pytest_shadowdiff.model import Exchange, Request, Tolerance
 from pytest_shadowdiff.rules import matching
 
 
@@ -124,6 +124,43 @@ def test_what_is_silenced_is_not_lost() -> None:
 def test_a_wrong_path_in_a_rule_made_by_hand() -> None:
     with pytest.raises(SettingsError, match=r"'\$\.a\[' is no JSONPath"):
         paths(ONE, OTHER, Rule(ignore=("$.a[",)))
+
+
+@pytest.mark.parametrize(
+    "rule,said",
+    [
+        ({"tolerance": ({"path": "$.f", "absolute": float("nan")},)}, ["rules[1], tolerance[0], absolute: nan is no bound", "0 or more"]),
+        ({"tolerance": ({"path": "$.f", "absolute": float("inf")},)}, ["absolute: inf is no bound"]),
+        ({"tolerance": ({"path": "$.f", "relative": -0.1},)}, ["relative: -0.1 is no bound"]),
+        ({"tolerance": (Tolerance("$.f", seconds=-1),)}, ["tolerance[0], seconds: -1 is no bound"]),
+        ({"tolerance": ({"path": "$.f", "absolute": 10**400},)}, ["is no bound"]),
+        ({"tolerance": (Tolerance("$.f"),)}, ["no bound is given. Allowed: one or more of absolute, relative, seconds"]),
+        ({"tolerance": "$.f"}, ["tolerance: '$.f' is no list", '[{path = "$..price", absolute = 0.01}]']),
+        ({"tolerance": ("$.f",)}, ["tolerance[0]: '$.f' is no table. Allowed keys: path, absolute, relative, seconds"]),
+        ({"tolerance": {"path": "$.f", "absolute": 1}}, ["tolerance: {'path': '$.f', 'absolute': 1} is no list"]),
+        ({"tolerance": ({"path": "$.f", "absolut": 1},)}, ["unknown key 'absolut'", "Did you mean 'absolute'?"]),
+        ({"unordered": ({"path": "$.f", "kye": "id"},)}, ["unknown key 'kye'", "Did you mean 'key'?"]),
+        ({"ignore": "$.f"}, ["rules[1], ignore: '$.f' is no list", '["$.updated_at", "header:x-build"]']),
+        ({"ignore": ("updated_at",)}, ["ignore[0]: 'updated_at' is no path", "Did you mean '$.updated_at'?"]),
+        ({"endpoint": "GET /x/{"}, ["rules[1], endpoint: 'GET /x/{': a placeholder is a name in braces"]),
+        ({"origin": "here", "ignore": (7,)}, ["here, ignore[0]: 7 is no text"]),
+    ],
+)
+def test_a_wrong_rule_made_by_hand_is_said_at_its_place(rule: dict[str, Any], said: list[str]) -> None:
+    for other in (OTHER, ONE):
+        with pytest.raises(SettingsError) as caught:
+            paths(ONE, other, Rule(), Rule(**rule))
+        assert all(part in str(caught.value) for part in said), str(caught.value)
+
+
+@pytest.mark.parametrize("rules", [Rule(), "$.a", ["$.a"], [{"ignore": ["$.a"]}], None])
+def test_what_is_no_rule_is_refused(rules: Any) -> None:
+    with pytest.raises(SettingsError, match=r"Allowed: a (list|Rule)"):
+        compare(answer(ONE), answer(OTHER), rules)
+
+
+def test_a_bound_that_is_none_is_not_given() -> None:
+    assert paths({"f": 1}, {"f": 2}, Rule(tolerance=({"path": "$.f", "absolute": 1, "relative": None},))) == []
 
 
 @pytest.mark.parametrize(
