@@ -17,6 +17,8 @@ GATES = {
     "slow": ("SHADOWDIFF_TEST_SLOW", "takes long: set SHADOWDIFF_TEST_SLOW=1"),
 }
 
+SERVICES = ("docker", "cluster", "istio")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     closed = {marker: pytest.mark.skip(reason=reason) for marker, (variable, reason) in GATES.items() if not os.environ.get(variable)}
@@ -24,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, skip in closed.items():
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
+        if any(item.get_closest_marker(marker) for marker in SERVICES):
+            item.add_marker(pytest.mark.xdist_group("services"))  # one engine, one cluster: what uses them takes turns
 
 
 @pytest.fixture(autouse=True)
