@@ -1,4 +1,4 @@
-"""Paths in rules: JSONPath (RFC 9535), XPath, `header:NAME`, `status`, `body`."""
+"""Paths in rules: JSONPath (RFC 9535), XPath, `header:NAME`, `status`, `body`, `doctype`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jsonpath import JSONPath
     from lxml.etree import XPath
 
-NAMED = ("status", "body")
+NAMED = ("status", "body", "doctype")
 _HEADER = re.compile(r"header:(?:set-cookie:\S+|[!#$%&'*+.^_`|~0-9A-Za-z-]+)")
 _LINE = re.compile(r"body:[1-9][0-9]*")
 _LONGEST = 4096
@@ -40,7 +40,7 @@ def check(path: str) -> None:
             raise SettingsError(f"{path!r} names no header. Allowed: header:NAME, such as 'header:x-build'.")
     elif path not in NAMED and not _LINE.fullmatch(path):
         raise SettingsError(
-            f"{path!r} is no path. Allowed: a JSONPath ('$.a'), an XPath ('/a/b'), 'header:NAME', 'status', 'body'.{_hint(path)}"
+            f"{path!r} is no path. Allowed: a JSONPath ('$.a'), an XPath ('/a/b'), 'header:NAME', 'status', 'body', 'doctype'.{_hint(path)}"
         )
 
 

@@ -1,6 +1,7 @@
 """Two trees of elements -> where they differ, by XPath: names, attributes, text, children in their order.
 
-An element is an object: `""` holds its name, `@NAME` an attribute, `#` its children, which are elements and texts.
+An element is an object: `""` holds its name, `@NAME` an attribute, `#` its children, which are elements and texts. A processing
+instruction is one too, whose name is its step in an XPath; its text stands at `@`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Said = Mapping[tuple[int, str], Decision]
 
 NAME = ""
 CHILDREN = "#"
+INSTRUCTION = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,12 @@ class Markup:
 
     Attributes:
         said: what rules say of an element (by its identity and ""), its attribute (`@NAME`) or its text (`#`).
+        around: the processing instructions before and after the root.
     """
 
     root: Element
     said: dict[tuple[int, str], Decision] = field(default_factory=dict)
+    around: list[Element] = field(default_factory=list)
 
 
 def differences(primary: Markup, candidate: Markup, budget: Budget) -> list[Found]:
@@ -43,7 +47,7 @@ def differences(primary: Markup, candidate: Markup, budget: Budget) -> list[Foun
         IncompleteError: a limit was reached.
     """
     try:
-        return _Walk({**primary.said, **candidate.said}, budget).run(primary.root, candidate.root)
+        return _Walk({**primary.said, **candidate.said}, budget).run(primary, candidate)
     except RecursionError:
         raise too_deep(budget.limits) from None
 
@@ -65,9 +69,12 @@ class _Walk:
         self._found: list[Found] = []
         self._stack: list[_Step] = []
 
-    def run(self, one: Element, other: Element) -> list[Found]:
+    def run(self, primary: Markup, candidate: Markup) -> list[Found]:
+        one, other = primary.root, candidate.root
         if one != other:
             self._stack.append(_Step(one, other, f"/{one[NAME]}", 1, None))
+        if primary.around != candidate.around:
+            self._children(_Step(None, None, "", 0, None), primary.around, candidate.around, None)
         while self._stack:
             self._visit(self._stack.pop())
         return self._found
@@ -92,7 +99,8 @@ class _Walk:
         for name in [*one, *(name for name in other if name not in one)]:
             if name.startswith("@") and one.get(name) != other.get(name):
                 kind = Kind.ADDED if name not in one else Kind.MISSING if name not in other else Kind.VALUE_CHANGED
-                place = _Step(one, other, f"{step.path}/{name}", step.depth, ignored)
+                path = step.path if name == INSTRUCTION else f"{step.path}/{name}"
+                place = _Step(one, other, path, step.depth, ignored)
                 self._emit(kind, place, one.get(name), other.get(name), self._of(one, other, name))
         if one.get(CHILDREN) != other.get(CHILDREN):
             self._children(here, one.get(CHILDREN, []), other.get(CHILDREN, []), decision)
@@ -155,6 +163,8 @@ def _shown(node: object) -> object:
 
 
 def _markup(element: Element, left: int) -> str:
+    if INSTRUCTION in element:
+        return f"<?{element[NAME].split(chr(39))[1]} {element[INSTRUCTION]}?>"
     attributes = "".join(f' {name[1:]}="{value}"' for name, value in element.items() if name.startswith("@"))
     children = element.get(CHILDREN, [])
     if left <= 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_shadowdiff.errors import IncompleteError
 from pytest_shadowdiff.rules import Decision, Selection
 from pytest_shadowdiff.trees.budget import Budget
-from pytest_shadowdiff.trees.elements import CHILDREN, NAME, Element, Markup
+from pytest_shadowdiff.trees.elements import CHILDREN, INSTRUCTION, NAME, Element, Markup
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -42,19 +42,36 @@ def made(root: _Element, selection: Selection, budget: Budget, *, text_of: Text,
             raise IncompleteError(f"an element has more than {_MOST_ATTRIBUTES} attributes")
         for name, value in node.attrib.items():
             element[f"@{_attribute(name)}"] = attribute_of(name, value)
-        children = _children(node, rest, depth, text_of, budget)
+        children = _children(node, rest, depth, text_of, budget, elements if keep else None)
         if children:
             element[CHILDREN] = children
-    return Markup(top, _said(root, elements, selection, budget) if keep else {})
+    around = [
+        _instruction(node, budget, elements if keep else None)
+        for node in (*reversed(list(root.itersiblings(preceding=True))), *root.itersiblings())
+        if _is_instruction(node)
+    ]
+    return Markup(top, _said(root, elements, selection, budget) if keep else {}, around)
 
 
-def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, text_of: Text, budget: Budget) -> list[Any]:
+def _children(
+    node: _Element,
+    rest: list[tuple[Any, Element, int]],
+    depth: int,
+    text_of: Text,
+    budget: Budget,
+    elements: dict[_Element, Element] | None,
+) -> list[Any]:
     children: list[Any] = []
     pending = node.text or ""
     before: _Element | None = None
     for child in node:
-        if not isinstance(child.tag, str):  # a comment, a processing instruction, an entity that was not expanded
-            pending += (child.text or "" if _is_entity(child) else "") + (child.tail or "")
+        if not isinstance(child.tag, str):
+            if _is_instruction(child):
+                _add(children, text_of(pending, node, before, child))
+                children.append(_instruction(child, budget, elements))
+                pending, before = child.tail or "", child
+            else:  # a comment, or an entity that was not expanded
+                pending += (child.text or "" if _is_entity(child) else "") + (child.tail or "")
             continue
         budget.spend()
         _add(children, text_of(pending, node, before, child))
@@ -70,6 +87,20 @@ def _children(node: _Element, rest: list[tuple[Any, Element, int]], depth: int, 
 def _add(children: list[Any], text: str) -> None:
     if text:
         children.append(text)
+
+
+def _instruction(node: Any, budget: Budget, elements: dict[_Element, Element] | None) -> Element:  # noqa: ANN401 - lxml has no type with a target
+    budget.spend()
+    made: Element = {NAME: f"processing-instruction('{node.target}')", INSTRUCTION: node.text or ""}
+    if elements is not None:
+        elements[node] = made
+    return made
+
+
+def _is_instruction(node: Any) -> bool:  # noqa: ANN401 - its tag is typed as a text
+    from lxml import etree
+
+    return bool(node.tag is etree.PI)
 
 
 def _is_entity(node: _Element) -> bool:

@@ -45,6 +45,12 @@ NAME = 'Content-Disposition: form-data; name="a"'
         (XML, '<p:a xmlns:p="u"><p:b/></p:a>', '<a xmlns="u"><b/></a>'),
         (XML, "<a><!-- x --><b>t</b></a>", "<?xml version='1.0'?><a><b>t</b></a>"),
         (XML, "<a>&lt;é</a>", "<?xml version='1.0' encoding='ISO-8859-1'?><a>&#60;é</a>".encode("latin-1")),
+        (
+            XML,
+            "<!DOCTYPE o SYSTEM 'a'[ <!-- x -->\n<!ENTITY  t '1' >]><o>&t;</o>",
+            '<!-- > -->\n<!DOCTYPE o SYSTEM "a" [<!ENTITY t "1">] ><o>&t;</o>',
+        ),
+        (XML, "<?x y?><o><?x z?></o>", "<?xml version='1.0'?>\n<?x   y?><!-- x -->\n<o>\n<?x z?>\n</o>"),
         (HTML, "<p class='a  b'>some   text</p>", '<html><body><p class="b a">some text</p>\n</body></html>'),
         (HTML, "<div> <p> a </p>\n<p>b\n<i>c</i></p></div>", "<div><p>a</p><p>b <i>c</i></p></div>"),
         (XML, '<a xmlns:p="u" p:b="1"/>', '<a xmlns:q="u" q:b="1"/>'),
@@ -78,6 +84,31 @@ def test_the_same(kind: str, one: str | bytes, other: str | bytes) -> None:
         (XML, '<a xmlns="u"/>', '<a xmlns="v"/>', "/a/@xmlns", "value_changed"),
         (XML, "<a/>", "<b/>", "/a", "type_changed"),
         (XML, "<a> x</a>", "<a>x</a>", "/a/text()", "value_changed"),
+        (
+            XML,
+            '<!DOCTYPE o [<!ENTITY total "19.99">]><o><t>&total;</t></o>',
+            '<!DOCTYPE o [<!ENTITY total "29.99">]><o><t>&total;</t></o>',
+            "doctype",
+            "value_changed",
+        ),
+        (
+            XML,
+            '<!DOCTYPE o [<!ATTLIST o cur CDATA "EUR">]><o/>',
+            '<!DOCTYPE o [<!ATTLIST o cur CDATA "USD">]><o/>',
+            "doctype",
+            "value_changed",
+        ),
+        (XML, '<!DOCTYPE o SYSTEM "a"><o/>', '<!DOCTYPE o SYSTEM "b"><o/>', "doctype", "value_changed"),
+        (XML, '<!DOCTYPE o PUBLIC "p" "a"><o/>', '<!DOCTYPE o PUBLIC "q" "a"><o/>', "doctype", "value_changed"),
+        (XML, '<!DOCTYPE o [<!ENTITY t "a]>b">]><o/>', '<!DOCTYPE o [<!ENTITY t "a]>c">]><o/>', "doctype", "value_changed"),
+        (XML, '<!DOCTYPE o [<!ENTITY t "a  b">]><o/>', '<!DOCTYPE o [<!ENTITY t "a b">]><o/>', "doctype", "value_changed"),
+        (XML, '<!DOCTYPE o [<!ENTITY % p ""> %p;]><o/>', '<!DOCTYPE o [<!ENTITY % p "">]><o/>', "doctype", "value_changed"),
+        (XML, "<!DOCTYPE o><o/>", "<o/>", "doctype", "missing"),
+        (XML, "<o/>", "<!DOCTYPE o><o/>", "doctype", "added"),
+        (XML, '<?xml-stylesheet href="a.xsl"?><o/>', "<o/>", "/processing-instruction('xml-stylesheet')", "missing"),
+        (XML, "<o/>", "<o/><?x y?>", "/processing-instruction('x')", "added"),
+        (XML, "<?x a?><?x b?><o/>", "<?x a?><?x c?><o/>", "/processing-instruction('x')[2]", "value_changed"),
+        (XML, "<o><l>a<?x y?></l></o>", "<o><l>a<?x z?></l></o>", "/o/l/processing-instruction('x')", "value_changed"),
         (HTML, "<p>a</p><p>b</p>", "<p>a</p><p>c</p>", "/html/body/p[2]/text()", "value_changed"),
         (HTML, "<a href='/x'>y</a>", "<a href='/z'>y</a>", "/html/body/a/@href", "value_changed"),
         (HTML, "<input type=hidden value=1>", "<input type=hidden value=2>", "/html/body/input/@value", "value_changed"),
@@ -226,6 +257,26 @@ def test_rules_by_xpath() -> None:
     tolerant = Rule(ignore=("/a/b/text()", "//@at"), tolerance=({"path": "/a/c/text()", "absolute": 0.02},), unordered=("/a/d",))
     assert found(XML, one, other, tolerant) == []
     assert [path for path, _ in found(XML, one, other, Rule(tolerance=({"path": "/a/c/text()", "absolute": 0.001},)))][2] == "/a/c/text()"
+
+
+def test_rules_for_the_document_type_and_processing_instructions() -> None:
+    one = '<?p a?><!DOCTYPE o [<!ENTITY t "1">]><o><?q a?></o>'
+    other = '<?p b?><!DOCTYPE o [<!ENTITY t "2">]><o><?q b?></o>'
+    places = ["doctype", "/processing-instruction('p')", "/o/processing-instruction('q')"]
+    assert [path for path, _ in found(XML, one, other)] == places
+    for place in places:
+        assert [path for path, _ in found(XML, one, other, Rule(ignore=(place,)))] == [path for path in places if path != place]
+
+
+def test_the_document_type_is_shown_as_it_is_declared_and_never_beyond_a_bound() -> None:
+    (one,) = compare(answer(XML, '<!DOCTYPE o [\n<!ENTITY t "1">\n]><o/>'), answer(XML, "<o/>"))
+    assert (one.primary, one.candidate) == ('<!DOCTYPE o [<!ENTITY t "1">]>', None)
+    first, second = (answer(XML, '<!DOCTYPE o [<!ENTITY t "' + "x" * 100_000 + f'{n}">]><o/>') for n in "12")
+    (long,) = compare(first, second)
+    assert long.primary != long.candidate
+    assert len(str(long.primary)) < 3000
+    (added,) = compare(answer(XML, "<o/>"), answer(XML, "<?x a b?><o/>"))
+    assert (added.primary, added.candidate) == (None, "<?x a b?>")
 
 
 def test_rules_for_text_name_all_of_it_or_a_line() -> None:
