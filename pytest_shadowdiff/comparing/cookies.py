@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 _CLOCKS_APART = 2.0
 _LONG_AGO = 0.0
-_MOST_DIGITS = 16
+_SECONDS = re.compile(r"-?[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ def cookie(line: str, now: float | None) -> Cookie:
         attribute, _, said = part.partition("=")
         if attribute.strip():
             attributes[attribute.strip().lower()] = said.strip()
-    lives = _lives(attributes.pop("max-age", None), attributes.pop("expires", None), now)
+    lives = _lives(attributes.get("max-age"), attributes.get("expires"), now)
+    if lives is not None:  # what cannot be read stays as it is written
+        attributes.pop("max-age", None)
+        attributes.pop("expires", None)
     if "samesite" in attributes:
         attributes["samesite"] = attributes["samesite"].lower()
     if "domain" in attributes:
@@ -61,12 +66,13 @@ def cookie(line: str, now: float | None) -> Cookie:
 
 
 def _lives(max_age: str | None, expires: str | None, now: float | None) -> float | None:
-    if max_age is not None and max_age.isascii() and max_age.lstrip("-").isdigit() and len(max_age) <= _MOST_DIGITS:
+    if max_age is not None and _SECONDS.fullmatch(max_age):
         return max(float(max_age), _LONG_AGO)
     if expires is None:
         return None
     try:
-        until = parsedate_to_datetime(expires.replace("-", " ")).timestamp()
+        read = parsedate_to_datetime(expires.replace("-", " "))
+        until = (read if read.tzinfo is not None else read.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(until - now, _LONG_AGO) if now is not None else until

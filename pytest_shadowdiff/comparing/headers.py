@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from hashlib import new as new_hash
@@ -54,11 +54,15 @@ _SETS = frozenset(
 _CASED = frozenset({"allow", "access-control-allow-methods", "clear-site-data", "timing-allow-origin"})
 _DIRECTIVES = {
     "cache-control": ",", "cdn-cache-control": ",", "surrogate-control": ",", "permissions-policy": ",", "strict-transport-security": ";",
-    "content-security-policy": ";", "content-security-policy-report-only": ";", "x-xss-protection": ";", "expect-ct": ",",
+    "x-xss-protection": ";", "expect-ct": ",",
 }  # fmt: skip
+_POLICIES = frozenset({"content-security-policy", "content-security-policy-report-only"})
+_BLANK = "\t\n\f\r "
 _PARAMETERS = frozenset({"content-type", "content-disposition"})
 _DIGESTS = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 _HASHES = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5", "sha": "sha1"}
+
+_BLANKS = re.compile(f"[{_BLANK}]+")
 
 Meaning = Callable[[Sequence[str]], Hashable]
 
@@ -151,13 +155,15 @@ def _differing(name: str, one: list[str], other: list[str], primary: Answer, can
         yield path, ", ".join(one), ", ".join(other)
 
 
-def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # noqa: PLR0911 - one line a sort of header
+def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # noqa: C901, PLR0911 - one line a sort of header
     if name in _OF_ONE_REQUEST:
         return "there"
     if name in _SETS:
         return frozenset(element if name in _CASED else element.lower() for element in elements(values))
     if name in _DIRECTIVES:
-        return frozenset(map(_directive, (part for value in values for part in split(value, _DIRECTIVES[name]))))
+        return _directives(part for value in values for part in split(value, _DIRECTIVES[name]))
+    if name in _POLICIES:
+        return frozenset(_policy(policy) for value in values for policy in value.split(",") if policy.strip(_BLANK))
     if name in _PARAMETERS:
         return tuple(_with_parameters(value) for value in values)
     if name == "etag":
@@ -173,7 +179,25 @@ def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # n
     return tuple(values)
 
 
-def _directive(part: str) -> Hashable:
+def _directives(parts: Iterable[str]) -> Hashable:
+    """Directives in any order; what is said of one more than once, in the order in which it is said, for one of it wins."""
+    said: dict[str, dict[Hashable, None]] = {}
+    for name, value in map(_directive, parts):
+        said.setdefault(name, {})[value] = None
+    return frozenset((name, tuple(every)) for name, every in said.items())
+
+
+def _policy(policy: str) -> Hashable:
+    """One policy of several that all hold: of directives of one name the first counts, its sources in any order (CSP3, 2.2.1)."""
+    counting: dict[str, frozenset[str]] = {}
+    for part in policy.split(";"):
+        name, *sources = [piece for piece in _BLANKS.split(part) if piece] or [""]
+        if name:
+            counting.setdefault(name.lower(), frozenset(sources))
+    return frozenset(counting.items())
+
+
+def _directive(part: str) -> tuple[str, Hashable]:
     """`max-age=60`, or `script-src 'self' a.example`: sources in any order."""
     name, equals, value = part.partition("=")
     if equals and " " not in name:
