@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite, isnan
@@ -34,6 +35,7 @@ class Enormous(str):
 
 
 ABSENT: Final = Absent()
+_MOST_SHOWN = 100
 _NAN = float("nan")
 
 Type = Literal["null", "boolean", "number", "string", "array", "object", "repeated", "other"]
@@ -125,6 +127,15 @@ def plain(value: object) -> object:
             else:
                 target.append(inner)
     return made
+
+
+def repeated(value: object) -> object:
+    """The values of a name that stands more than once as one text, which says so: `1, 2 (twice)`; any other value as it is."""
+    if not isinstance(value, Repeated):
+        return value
+    shown = ", ".join(json.dumps(plain(each), ensure_ascii=False, default=str) for each in value[:_MOST_SHOWN])
+    times = "twice" if len(value) == 2 else f"{len(value)} times"  # noqa: PLR2004 - so it is said
+    return f"{shown}{', …' if len(value) > _MOST_SHOWN else ''} ({times})"
 
 
 def _plain_number(number: Decimal) -> float | Decimal:

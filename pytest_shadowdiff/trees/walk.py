@@ -12,7 +12,7 @@ from pytest_shadowdiff.trees.budget import Budget, too_deep
 from pytest_shadowdiff.trees.found import Found
 from pytest_shadowdiff.trees.places import Place, written
 from pytest_shadowdiff.trees.tolerance import within
-from pytest_shadowdiff.trees.values import ABSENT, Repeated, same, same_scalars, type_of
+from pytest_shadowdiff.trees.values import ABSENT, Repeated, repeated, same, same_scalars, type_of
 
 Unfold = Callable[[str], object]
 
@@ -80,7 +80,7 @@ class _Walk:
         self._budget.spend()
         decision = marks.decision() if marks is not None else None
         if a is ABSENT or b is ABSENT:
-            self._emit(Kind.ADDED if a is ABSENT else Kind.MISSING, a, b, place, decision)
+            self._emit(Kind.ADDED if a is ABSENT else Kind.MISSING, repeated(a), repeated(b), place, decision)
         elif isinstance(a, dict) and isinstance(b, dict):
             self._enter(place)
             self._objects(a, b, place, marks)
@@ -88,7 +88,7 @@ class _Walk:
             self._enter(place)
             self._lists(a, b, place, marks, decision)
         elif isinstance(a, Repeated) or isinstance(b, Repeated):
-            self._repeated(a, b, place, marks)
+            self._repeated(a, b, place, marks, decision)
         else:
             self._scalars(a, b, place, marks, decision)
 
@@ -125,17 +125,13 @@ class _Walk:
     def _below(self, place: Place, marks: Marks | None, i: int, j: int) -> tuple[Place, Marks | None]:
         return Place(place, i, j), marks.step(i, j) if marks is not None else None
 
-    def _repeated(self, a: object, b: object, place: Place, marks: Marks | None) -> None:
-        """A name that stands more than once: the last values belong together, as most readers keep the last."""
-        left = list(a) if isinstance(a, Repeated) else [a]
-        right = list(b) if isinstance(b, Repeated) else [b]
-        steps: list[_Step] = []
-        for back in range(1, max(len(left), len(right)) + 1):
-            one = left[-back] if back <= len(left) else ABSENT
-            other = right[-back] if back <= len(right) else ABSENT
-            if not self._same(one, other):
-                steps.append((one, other, place, marks))
-        self._stack.extend(steps)
+    def _repeated(self, a: object, b: object, place: Place, marks: Marks | None, decision: Decision | None) -> None:
+        """A name that stands more than once: value by value where it does so on both sides, else one difference that says so."""
+        if isinstance(a, Repeated) and isinstance(b, Repeated) and len(a) == len(b):
+            self._stack.extend((one, other, place, marks) for one, other in zip(a, b, strict=True) if not self._same(one, other))
+            return
+        ignoring = decision if decision is not None and decision.action == "ignore" else None
+        self._emit(Kind.VALUE_CHANGED, repeated(a), repeated(b), place, ignoring)
 
     def _scalars(self, a: object, b: object, place: Place, marks: Marks | None, decision: Decision | None) -> None:
         if same_scalars(a, b):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_shadowdiff import Difference, IncompleteError, Response, compare
+from pytest_shadowdiff import Difference, IncompleteError, Response, Rule, compare
 
 
 def answer(body: bytes | str) -> Response:
@@ -54,9 +54,9 @@ def test_the_same_in_other_words(one: str, other: str) -> None:
         ('{"a":18446744073709551616}', '{"a":18446744073709551617}', "$.a", "value_changed"),
         ('{"a":0.1}', '{"a":0.10000000000000000001}', "$.a", "value_changed"),
         ('{"a":1e-400}', '{"a":0}', "$.a", "value_changed"),
-        ('{"a":1,"a":2}', '{"a":2}', "$.a", "missing"),
+        ('{"a":1,"a":2}', '{"a":2}', "$.a", "value_changed"),
         ('{"a":1,"a":2}', '{"a":1,"a":3}', "$.a", "value_changed"),
-        ('{"b":"\\u0022","a":1,"a":2}', '{"b":"\\"","a":2}', "$.a", "missing"),
+        ('{"b":"\\u0022","a":1,"a":2}', '{"b":"\\"","a":2}', "$.a", "value_changed"),
         ('{"a":NaN}', '{"a":Infinity}', "$.a", "value_changed"),
         ('{"a":"\\ud800"}', '{"a":"\\ud801"}', "$.a", "value_changed"),
         ('{"a":"{\\"x\\":1}"}', '{"a":"{\\"x\\":2}"}', "$.a.x", "value_changed"),
@@ -76,6 +76,27 @@ def test_numbers_are_shown_as_plain_numbers_where_they_can_be() -> None:
     assert isinstance(found.primary, float)
     (exact,) = compare(answer('{"a":0.1}'), answer('{"a":0.10000000000000000001}'))
     assert exact.candidate == Decimal("0.10000000000000000001")
+
+
+@pytest.mark.parametrize(
+    "one,other,primary,candidate",
+    [
+        ('{"a":1,"a":2}', '{"a":2}', "1, 2 (twice)", 2),
+        ('{"a":2}', '{"a":1.50,"a":"é","a":{"b":[null]}}', 2, '1.5, "é", {"b": [null]} (3 times)'),
+        ('{"a":2,"a":2}', '{"a":2}', "2, 2 (twice)", 2),
+        ('{"a":1,"a":2}', '{"a":1,"a":2,"a":2}', "1, 2 (twice)", "1, 2, 2 (3 times)"),
+        ('{"a":1,"a":{"a":1,"a":0.10000000000000000001}}', '{"a":{}}', '1, {"a": [1, "0.10000000000000000001"]} (twice)', {}),
+    ],
+)
+def test_a_name_that_stands_more_than_once_is_said_to(one: str, other: str, primary: object, candidate: object) -> None:
+    assert compare(answer(one), answer(other)) == [Difference("$.a", "value_changed", primary, candidate)]
+    assert compare(answer(one), answer(other), [Rule(ignore=("$.a",))]) == []
+    assert compare(answer(one), answer(other), [Rule(tolerance=({"path": "$.a", "absolute": 9},))]) != []
+
+
+def test_names_that_stand_as_often_are_compared_value_by_value() -> None:
+    assert compare(answer('{"a":1,"a":2}'), answer('{"a":3,"a":2}')) == [Difference("$.a", "value_changed", 1, 3)]
+    assert compare(answer('{"a":1,"a":2}'), answer("{}")) == [Difference("$.a", "missing", "1, 2 (twice)", None)]
 
 
 @pytest.mark.parametrize("broken", ['{"a":1', '{"a":1}}', "{'a':1}", '{"a":01}', '{"a":"\n"}', "[1,]", b'{"a":"\xff"}', "{"])
