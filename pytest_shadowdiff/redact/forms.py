@@ -35,6 +35,9 @@ _NAMED = re.compile(
     r"(\"[^\"\n]*\"|'[^'\n]*'|\\\"[^\"\\\n]*\\\"|[^\s\"'&,;<>(){}\[\]\\]+)"
 )
 _ELEMENT = re.compile(r"<((?:[\w.-]{1,60}:)?[\w.-]{1,80})((?:\s[^<>]{0,500})?>(?:\s{0,8}<!\[CDATA\[)?)([^<]+?)(?=(?:\]\]>\s{0,8})?</)")
+_DECLARED = re.compile(
+    r"(<!(?:ENTITY\s{1,8}(?:%\s{1,8})?|ATTLIST\s{1,8}[^\s<>]{1,80}\s{1,8})([\w.:-]{1,80})\s[^<>\"']{0,200})(\"[^\"]*\"|'[^']*')"
+)
 _WORD_IN_BYTES = re.compile(r"[A-Za-z][\w.-]{4,60}")
 _FIELD = re.compile(r"(?i)<(?:input|meta|param|property|entry|item|add|option|field|attribute|setting|variable)\b[^<>]{0,2000}>")
 _FIELD_NAME = re.compile(r"(?i)\b(?:name|id|key|property)\s{0,3}=\s{0,3}[\"']?([^\"'\s<>]{1,100})")
@@ -72,6 +75,7 @@ def redact_forms(text: str, mark: Mark) -> str:
     if "<" in text:
         text = _FIELD.sub(lambda found: _field(found[0], mark), text)
         text = _ELEMENT.sub(lambda found: _element(found, mark), text)
+        text = _DECLARED.sub(lambda found: _declared(found, mark), text)
     return _NAMED.sub(lambda found: _named(found, mark), text)
 
 
@@ -106,6 +110,14 @@ def _element(found: re.Match[str], mark: Mark) -> str:
     if not names_secret(found[1].rpartition(":")[2]) or not found[3].strip():
         return found[0]
     return f"<{found[1]}{found[2]}{mark(found[3])}"
+
+
+def _declared(found: re.Match[str], mark: Mark) -> str:
+    """`<!ENTITY password "…">`, and the default of an attribute."""
+    bare = found[3][1:-1]
+    if not names_secret(found[2].rpartition(":")[2]) or not bare:
+        return found[0]
+    return f"{found[1]}{found[3][0]}{mark(bare)}{found[3][0]}"
 
 
 def _field(tag: str, mark: Mark) -> str:

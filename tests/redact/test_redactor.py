@@ -322,3 +322,19 @@ def test_every_name_is_known_in_every_place(redactor: Redactor, name: str) -> No
 @pytest.mark.parametrize("token", TOKENS)
 def test_tokens_of_known_form(redactor: Redactor, token: str) -> None:
     assert token.rpartition(" ")[2] not in redactor.text(f"it is {token} here")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        '<!ENTITY password "canary">',
+        "<!ENTITY % api_key 'canary'>",
+        '<!ATTLIST user token CDATA "canary">',
+        '<!ENTITY password SYSTEM "canary">',
+    ],
+)
+def test_what_a_document_type_declares(declared: str) -> None:
+    text = f"<!DOCTYPE o [{declared}]><o/>"
+    assert "canary" not in Redactor().text(text)
+    assert "canary" not in str(Redactor().difference(Difference("doctype", "value_changed", text, declared)))
+    assert "canary" in Redactor().text(text.replace("password", "colour").replace("api_key", "size").replace("token", "shape"))
