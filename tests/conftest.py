@@ -20,6 +20,7 @@ GATES = {
 SERVICES = ("docker", "cluster", "istio")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     closed = {marker: pytest.mark.skip(reason=reason) for marker, (variable, reason) in GATES.items() if not os.environ.get(variable)}
     for item in items:
