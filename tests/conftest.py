@@ -20,15 +20,17 @@ GATES = {
 SERVICES = ("docker", "cluster", "istio")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if any(item.get_closest_marker(marker) for marker in SERVICES):
+        item.add_marker(pytest.mark.xdist_group("services"))  # one engine, one cluster: what uses them takes turns
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     closed = {marker: pytest.mark.skip(reason=reason) for marker, (variable, reason) in GATES.items() if not os.environ.get(variable)}
     for item in items:
         for marker, skip in closed.items():
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
-        if any(item.get_closest_marker(marker) for marker in SERVICES):
-            item.add_marker(pytest.mark.xdist_group("services"))  # one engine, one cluster: what uses them takes turns
 
 
 @pytest.fixture(autouse=True)
