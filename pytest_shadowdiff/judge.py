@@ -190,9 +190,11 @@ def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bo
             if opinion.more and opinion.shape:
                 unsettled.add(name)
     for difference, opinion in opinions.broken():
+        name = difference.path, difference.kind
         if not any(path.startswith(difference.path) for path, _ in left):
-            left[difference.path, difference.kind] = (difference, opinion.text)
+            left[name] = (difference, opinion.text)
             more, settled = more or opinion.more, settled or not opinion.more
+            unsettled |= {name} if opinion.more and opinion.shape else set()
     if more and not case.cheap:
         if not case.controls and not settled:
             return Judgement(Verdict.INCOMPLETE, _TOO_MUCH)
@@ -242,11 +244,15 @@ def _because(case: _Case, noise: Mapping[_Found, tuple[Difference, str]]) -> str
     named = _named(f"{path} ({text})" for (path, _), (_, text) in noise.items())
     if case.controls:
         return f"differs between {len(case.controls) + 1} answers of the primary too: {named}"
-    return _with_unheard(case, f"no control, and of one shape: {named}")
+    reason = f"no control, and of one shape: {named}"
+    return _with_unheard(case, reason) if case.unheard else reason
 
 
 def _with_unheard(case: _Case, reason: str) -> str:
-    return f"{reason} (the control could not be asked: {case.unheard})" if case.unheard and not case.controls else reason
+    if case.controls:
+        return reason
+    why = f"the control could not be asked: {case.unheard}" if case.unheard else "there was no control: nobody was asked again"
+    return f"{reason} ({why})"
 
 
 def _named(names: Iterable[str]) -> str:

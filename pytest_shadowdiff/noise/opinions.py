@@ -14,6 +14,7 @@ from pytest_shadowdiff.noise.walk import Walk
 
 _MOST = 2000
 """Differences that are looked at by themselves."""
+_WHOLLY = frozenset({Kind.MISSING.value, Kind.ADDED.value, Kind.TYPE_CHANGED.value})
 _CONTAINED = frozenset({Kind.MISSING.value, Kind.ADDED.value, Kind.REORDERED.value})
 
 
@@ -70,10 +71,10 @@ class Opinions:
         """Lists and objects that are no noise as a whole, where the comparison found differences within."""
         if self._walk is None:
             return
-        found = {path for answer in self._candidate for path in answer.differences}
+        found = [difference for answer in self._candidate for difference in answer.differences.values()]
         for place, opinion in self._walk.root.wholes():
             path = places.show(place)
-            if opinion.noise or opinion.values is None or not any(_is_within(other, path) for other in found):
+            if opinion.noise or opinion.values is None or not any(_concerns(difference, path) for difference in found):
                 continue
             yield Difference(path, Kind.SHAPE_CHANGED.value, *opinion.values), opinion
 
@@ -156,6 +157,7 @@ def _show(place: Sequence[places.Step]) -> str:
     return str(first) if isinstance(first, str) and first.startswith("header:") else places.show(place)
 
 
-def _is_within(path: str, place: str) -> bool:
-    """Whether a path stands at or below a place whose list positions may be left out."""
-    return general(path).startswith(general(place))
+def _concerns(difference: Difference, place: str) -> bool:
+    """Whether a difference stands at or below a place whose list positions may be left out, or is the loss or gain of what is around it."""
+    path, place = general(difference.path), general(place)
+    return path.startswith(place) or (difference.kind in _WHOLLY and place.startswith(path))

@@ -119,6 +119,11 @@ def turns(samples: Iterable[Sample]) -> int:
     return len({sample.turn for sample in samples})
 
 
+def comes_again(seen: Sequence[int], of: int) -> bool:
+    """Whether what stood in these answers, of so many, was gone and was there again, or was never gone."""
+    return len(seen) == of or seen[-1] - seen[0] >= len(seen)
+
+
 def doubt(series: Series, novel: Sequence[Sample], text: str, *, shape: bool, steady: int = STEADY) -> Opinion:
     """The candidate showed values that the primary's do not allow: how often, and how sure can one be of it by now?"""
     asked = min(series.turns)
@@ -129,11 +134,20 @@ def doubt(series: Series, novel: Sequence[Sample], text: str, *, shape: bool, st
     return Opinion(noise=False, more=asked < (steady if every else PATIENT), text=text, shape=shape, values=shown)
 
 
-def lean(series: Series, novel: Sequence[Sample], text: str) -> Opinion:
-    """As `doubt`, where what the primary always showed may be luck: a difference only if chance does not explain it."""
+def lean(series: Series, novel: Sequence[Sample], text: str, shown: tuple[object, object] | None = None) -> Opinion:
+    """As `doubt`, where what the primary always showed may be luck: a difference only if chance does not explain it.
+
+    Args:
+        series: what both sides showed.
+        novel: those of the candidate's that the primary's do not allow.
+        text: what the primary always showed.
+        shown: the values that show it best, where they are not the first ones.
+    """
     asked = min(series.turns)
     hopeful = asked < STEADY or (asked < PATIENT and _HOPELESS * turns(novel) >= asked)
     opinion = replace(doubt(series, novel, text, shape=True), more=hopeful)
+    if shown is not None:
+        opinion = replace(opinion, values=shown)
     if asked >= STEADY and only_by_chance(series, novel) < RARE:
         return replace(opinion, more=False)
     return opinion if hopeful else Opinion(noise=True, more=False, text=f"{text}, which may be chance")

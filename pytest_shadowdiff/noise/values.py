@@ -16,6 +16,7 @@ from pytest_shadowdiff.noise.series import (
     Opinion,
     Sample,
     Series,
+    comes_again,
     constant,
     doubt,
     key,
@@ -111,7 +112,7 @@ def _constant(series: Series) -> Opinion:
             return Opinion(noise=True, more=True, text=shape)
     elif alike(one.value, other.value, (one.at, other.at)) == "a time as a number":
         return Opinion(noise=True, more=False, text="a time as a number")
-    return doubt(series, novel, "the same in each answer of the primary", shape=False)
+    return doubt(series, novel, "another value in the candidate" if alone else "the same in each answer of the primary", shape=False)
 
 
 def _kinds(series: Series) -> Opinion | None:
@@ -159,9 +160,20 @@ def _stranger(series: Series, novel: list[Sample]) -> Opinion:
     counts = _counts(novel)
     often = max(counts, key=counts.__getitem__)
     repeated = [s for s in novel if key(s.value) == often]
-    if only_by_chance(series, repeated) < RARE:
+    if only_by_chance(series, repeated) < RARE and _come_again(series):
         return doubt(series, repeated, text, shape=True)
     return Opinion(noise=True, more=False, text=f"{_set(series)}, of which not all were seen")
+
+
+def _come_again(series: Series) -> bool:
+    """Half of the primary's values that came more than once were gone in between: they are drawn, and not kept for a while."""
+    found: dict[object, list[int]] = {}
+    for sample in series.primary:
+        seen = found.setdefault(key(sample.value), [])
+        if sample.turn not in seen[-1:]:
+            seen.append(sample.turn)
+    often = [seen for seen in found.values() if len(seen) > 1]
+    return 2 * sum(comes_again(seen, series.turns[0]) for seen in often) >= len(often)
 
 
 def _is_time(sample: Sample) -> bool:

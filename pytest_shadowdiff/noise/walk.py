@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from pytest_shadowdiff.noise import numbers, shapes, times, values
+from pytest_shadowdiff.noise import holdings, numbers, values
+from pytest_shadowdiff.noise.names import are_open, counted
 from pytest_shadowdiff.noise.places import ANY, Place, Step
 from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, lean, same
 
@@ -79,12 +80,9 @@ class Walk:
             place.whole.append(doubt(series, novel, "a list that is never empty, empty in the candidate", shape=True))
 
     def _objects(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
-        names: dict[str, int] = {}
-        for s in series.primary:
-            for name in _object(s):
-                names[name] = names.get(name, 0) + 1
+        names = counted(map(_object, series.primary))
         varying = {name: count for name, count in names.items() if count < len(series.primary)}
-        if varying and _open(varying):
+        if varying and are_open(varying):
             self._members(series, varying, names, place, path)
             names = {name: count for name, count in names.items() if name not in varying}
         else:
@@ -108,6 +106,8 @@ class Walk:
         any_member = place.within(ANY)
         any_member.opinions.append(_named(values.weigh(keys), "names that vary, each"))
         place.whole.append(_lengths(series.map(lambda s: len(_object(s))), "names that vary"))
+        if not series.pooled:
+            self._hold(holdings.columns(series.map(lambda s: [value for name, value in _object(s).items() if name not in steady])), place)
         self._values(members, any_member, (*path, ANY))
 
     def _lists(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
@@ -124,11 +124,21 @@ class Walk:
             self._keyed(series, key, place, path)
         elif _shuffled(ours):
             self._set(series, place)
-        elif len(set(map(len, ours))) > 1 or _wandering(ours):
-            self._pool(series, place, path)
         else:
-            self._positions(series, place, path)
+            columns = holdings.columns(series) if not series.pooled else []
+            self._hold(columns, place)
+            if len(set(map(len, ours))) > 1 or _wandering(ours) or holdings.is_unordered(columns):
+                self._pool(series, place, path)
+            else:
+                self._positions(series, place, path)
         place.whole.extend(_kept(series))
+
+    def _hold(self, columns: Sequence[holdings.Column], place: Place) -> None:
+        for steps, opinion in holdings.held(columns):
+            inner = place
+            for step in steps:
+                inner = inner.within(step)
+            inner.whole.append(opinion)
 
     def _positions(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         """Lists whose order is steady: position by position."""
@@ -193,19 +203,6 @@ def _object(sample: Sample) -> dict[str, Any]:
 
 def _list(sample: Sample) -> list[Any]:
     return sample.value if isinstance(sample.value, list) else []
-
-
-def _open(varying: dict[str, int]) -> bool:
-    """Whether names that come and go are data (ids, dates, numbers) rather than fields that are optional."""
-    if all(_is_data(name) for name in varying):
-        return True
-    return len(varying) >= _MANY and sum(count == 1 for count in varying.values()) > len(varying) / 2
-
-
-def _is_data(name: str) -> bool:
-    if name.isdigit() or shapes.known(name) or times.read(name):
-        return True
-    return len(name) >= shapes.TOKEN_LENGTH and any(character.isdigit() for character in name)
 
 
 def _named(opinion: Opinion, what: str) -> Opinion:

@@ -182,6 +182,11 @@ def test_without_a_control_two_values_of_one_random_shape_are_noise_and_the_verd
     assert said(pair(exchange({"id": str(uuid.uuid4())}), exchange({"id": 18}))).verdict is Verdict.DIFFERENT
 
 
+def test_without_a_control_nothing_is_said_of_answers_that_nobody_asked_for() -> None:
+    reason = said(pair(exchange({"id": 17}), exchange({"id": 18}))).reason
+    assert reason == "$.id: another value in the candidate (there was no control: nobody was asked again)"
+
+
 def test_a_control_that_did_not_answer_masks_nothing_and_is_named() -> None:
     failed = exchange(1, problem="connection refused")
     judgement = said(pair(exchange({"a": 1}), exchange({"a": 2}), control=failed))
