@@ -17,13 +17,6 @@ GATES = {
     "slow": ("SHADOWDIFF_TEST_SLOW", "takes long: set SHADOWDIFF_TEST_SLOW=1"),
 }
 
-SERVICES = ("docker", "cluster", "istio")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    if any(item.get_closest_marker(marker) for marker in SERVICES):
-        item.add_marker(pytest.mark.xdist_group("services"))  # one engine, one cluster: what uses them takes turns
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     closed = {marker: pytest.mark.skip(reason=reason) for marker, (variable, reason) in GATES.items() if not os.environ.get(variable)}
