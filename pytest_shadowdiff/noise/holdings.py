@@ -182,7 +182,7 @@ def _stranger(sets: Series) -> Opinion | None:
     if not closed:
         return None
     showing = [s for s in sets.candidate if novel in s.value]  # type: ignore[operator]
-    return lean(sets, showing, f"one of {len(ours)} values each, another in the candidate", (ABSENT, _shown([novel])))
+    return lean(sets, showing, f"one of {len(ours)} values each, another in the candidate", ([], _shown([novel])))
 
 
 def _turns(sets: Iterable[Sample]) -> dict[object, list[int]]:
@@ -201,4 +201,6 @@ def _shown(values: Iterable[Any]) -> list[object]:
 def _plain(value: Any) -> object:  # noqa: ANN401 - of any type
     if not isinstance(value, tuple):
         return repr(value)
+    if value[1] is ABSENT:
+        return repr(ABSENT)
     return value[1] if isinstance(value[0], bool) else value[0]()

@@ -126,6 +126,7 @@ def test_what_a_list_in_any_order_always_holds_is_held(container: str, fault: st
         judgement = settled(ours, theirs, seed)
         assert judgement.verdict is Verdict.DIFFERENT, judgement.reason
         assert judgement.differences[0].path.startswith("$.list")
+        assert json.dumps([(d.primary, d.candidate) for d in judgement.differences if "[*]" in d.path])
 
 
 @pytest.mark.parametrize("fault", ["number", "null", "text", "type", "member missing", "member added"])
