@@ -201,21 +201,6 @@ def test_a_hook_that_fails_fails_the_run_and_no_test(equal: Any, hook: str) -> N
     assert "canary" not in str(report)
 
 
-def test_nothing_heavy_is_imported_when_it_is_off(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        test_it="""
-import sys
-
-def test_x():
-    heavy = {"asyncio", "httpx", "kubernetes", "deepdiff", "testcontainers", "lxml", "msgspec", "orjson", "rich", "jsonpath"}
-    assert heavy & set(sys.modules) == set()
-"""
-    )
-    pytester.runpytest_subprocess(
-        "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:xdist", "-p", "no:hypothesispytest", "-p", "no:benchmark"
-    ).assert_outcomes(passed=1)
-
-
 def test_proxies_of_the_environment_never_apply_to_loopback(equal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -107,7 +107,11 @@ class Version:
     def __post_init__(self) -> None:
         self._listener = socket.socket(self.family, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("::1" if self.family == socket.AF_INET6 else "127.0.0.1", 0))
+        try:
+            self._listener.bind(("::1" if self.family == socket.AF_INET6 else "127.0.0.1", 0))
+        except OSError:  # a machine without IPv6
+            self._listener.close()
+            raise
         self._listener.listen(512)
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []

@@ -60,7 +60,7 @@ def _show(pair: str, ask: dict[str, Any], case: dict[str, Any], door: Any, stage
     if "body" in ask:
         assert got.body == ask["body"].encode()
     if "takes" in ask:
-        assert got.seconds >= ask["takes"]
+        assert got.seconds >= 0.95 * ask["takes"]  # clocks of two processes
     for name, value in ask.get("answer", {}).items():
         assert got.headers.get(name) == value, name
     if by is not None:
