@@ -98,7 +98,7 @@ def accounted(events: list[Event]) -> bool:
 
 
 def storm(lab: Lab, seconds: float, seed: int) -> list[Event]:
-    bounds = RelayLimits(queue=40, connections=8)
+    bounds = RelayLimits(queue=40, connections=8, spool=32 * 1024**3)
     setup = lab.mirror(lab.version(by_path, "v1"), lab.version(any_way, "v2"), unsafe=True, timeout=1.0, bounds=bounds)
     wrong: list[str] = []
     until = time.monotonic() + seconds
@@ -129,4 +129,4 @@ def test_a_storm_in_short(lab: Lab) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_storm(lab: Lab) -> None:
-    storm(lab, float(os.environ.get("SHADOWDIFF_TEST_STORM_SECONDS", "60")), seed=int(time.time()))
+    storm(lab, float(os.environ.get("SHADOWDIFF_TEST_STORM_SECONDS", "10")), seed=int(time.time()))
