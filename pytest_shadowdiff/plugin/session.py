@@ -133,10 +133,6 @@ class Session:
         self._raise_differences(entry, state, pytrace=True)
         return entry.pairs
 
-    def begin(self, item: pytest.Item) -> None:
-        """The test is about to be set up, perhaps for the second time."""
-        item.stash[STATE] = State()
-
     def after_call(self, item: pytest.Item, *, failed: bool) -> None:
         """The test's function has returned or raised: its verdicts are due.
 
