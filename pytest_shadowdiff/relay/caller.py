@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Final
 
 from pytest_shadowdiff.relay.call import Call
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 _HELD: Final = 64 * 1024  # of pipelined requests; beyond it the caller has to wait
 _LINGER: Final = 1.0
-_LAST_WORDS: Final = 0.02
+_READS_ON: Final = 1.0  # for the rest of an answer whose caller has seen enough
 _LEFT: Final = "its caller left before the answer ended"
 _LEFT_EARLY: Final = "its caller left before it had sent the whole request"
 
@@ -79,10 +78,10 @@ class Caller(asyncio.Protocol):
         if self.call is None and not self.tunnel:
             return False
         if self.tunnel or self.entry.server.passes_half_closes:
-            if self._primary is not None:
+            if self._primary is not None and not self._buffer:
                 self._primary.write_eof()
-        elif self.call is not None:
-            self.entry.half_gone(self.call)
+        elif call is not None and not (call.answer is not None and call.answer.begun):
+            self.entry.half_gone(call)
         return self.transport is not None and self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
@@ -96,16 +95,25 @@ class Caller(asyncio.Protocol):
             self._primary.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has gone."""
+        """It has gone; many look at the status only, so an answer that has begun is read on for a moment."""
         self.entry.callers.pop(self, None)
-        if self._primary is not None:
-            self._primary.leave(by_reset=isinstance(exc, ConnectionResetError))
+        self.transport = None
+        call, by_reset = self.call, isinstance(exc, ConnectionResetError)
+        if call is None or call.ended or not call.body.ended or call.answer is None or not call.answer.begun:
+            self._leave(by_reset=by_reset)
+            return
+        self.resume_writing()
+        self.entry.server.loop.call_later(_READS_ON, lambda: self._leave(by_reset=by_reset))
+
+    def _leave(self, *, by_reset: bool = False) -> None:
+        primary, self._primary = self._primary, None
+        if primary is not None:
+            primary.leave(by_reset=by_reset)
         call, self.call = self.call, None
-        if call is not None and call.ended and not self._eof:
+        if call is not None and call.ended:
             self.entry.abandoned(call)
         elif call is not None:
             self.entry.left(call, _LEFT if call.body.ended else _LEFT_EARLY)
-        self.transport = None
 
     # From bytes to requests.
 
@@ -214,28 +222,16 @@ class Caller(asyncio.Protocol):
             self._become_tunnel(call)
             return
         call.ended = True
-        if self._eof:
-            self.entry.server.loop.call_later(_LAST_WORDS, self._last_words, call)
+        if self._eof and not call.body.ended:
+            self.call = None
+            self.entry.left(call, _LEFT_EARLY)
+            self._close()
             return
         self.entry.answered(call)
-        if answer.excess:
+        if answer.excess or self.transport is None:
             self._close()
         elif call.body.ended:
             self._next()
-
-    def _last_words(self, call: Call) -> None:
-        """The caller had closed its half, or all: only now can it be told whether the answer reached it."""
-        if self.call is not call or self.transport is None:
-            return
-        self.call = None
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # a reset came back
-            self.entry.left(call, _LEFT)
-        elif not call.body.ended:
-            self.entry.left(call, _LEFT_EARLY)
-        else:
-            self.entry.answered(call)
-        self._close()
 
     def _become_tunnel(self, call: Call) -> None:
         self.call = None
@@ -251,10 +247,12 @@ class Caller(asyncio.Protocol):
             self.go_on()
         if self._closing:
             return
-        if self.entry.closing:
-            self._close()
-        elif self._buffer:
+        if self._buffer and not self.entry.closing:
             self._on_head()
+        if self._eof and self.call is not None and not self._buffer and self._primary is not None:
+            self._primary.write_eof()
+        if self.call is None and (self.entry.closing or self._eof):
+            self._close()
 
     def unasked(self) -> None:
         """The primary sends what nobody asked for: whose answer it is cannot be told, so this connection ends."""
@@ -276,8 +274,6 @@ class Caller(asyncio.Protocol):
         call, answer = self.call, self.call.answer if self.call is not None else None
         if call is None or answer is None:
             self._close()
-        elif call.ended and self._eof:  # the last words are still to be said
-            return
         elif call.ended:  # it had answered before the request was complete
             self.call = None
             self.entry.abandoned(call)
@@ -286,6 +282,9 @@ class Caller(asyncio.Protocol):
             self.call = None
             call.ended = True
             self.entry.answered(call)
+            self._close()
+        elif self.transport is None or (self._eof and not answer.begun and not refusal):
+            self._leave()
             self._close()
         else:
             self.call = None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_shadowdiff.relay.limits import RelayLimits
 from tests.relay.conftest import OK, Lab, Peer, Script, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GET = b"GET /x?secret HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
@@ -192,18 +198,59 @@ def test_a_caller_that_leaves_is_skipped(lab: Lab) -> None:
     assert [event.reason for event in setup.skipped()] == ["its caller left before the answer ended"]
 
 
-def test_a_caller_that_closes_before_its_answer_is_skipped(lab: Lab) -> None:
-    def late(peer: Peer) -> None:
+def test_a_caller_that_closes_and_a_primary_that_then_does_not_answer_is_skipped(lab: Lab) -> None:
+    def gives_up(peer: Peer) -> None:
         peer.request()
         peer.read_to_end()
-        peer.send(OK * 1000)
 
-    setup = lab.mirror(lab.version(late), lab.version())
+    setup = lab.mirror(lab.version(gives_up), lab.version())
     peer = setup.caller()
     peer.send(GET)
     setup.opened()
     peer.close()
     assert [event.reason for event in setup.skipped()] == ["its caller left before the answer ended"]
+
+
+@pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
+def test_a_caller_that_looks_at_the_status_only_is_compared(lab: Lab, leave: Callable[[Peer], None]) -> None:
+    seen = threading.Event()
+
+    def in_two(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        assert seen.wait(10)
+        peer.send(b"ok")
+
+    setup = lab.mirror(lab.version(in_two), lab.version())
+    peer = setup.caller()
+    peer.send(GET)
+    peer.read(15)
+    leave(peer)
+    setup.relay.settle("t")  # the relay knows that its caller has left
+    seen.set()
+    (primary,) = setup.seen("primary")
+    assert primary.exchange.response is not None
+    assert primary.exchange.response.body == b"ok"
+    assert not setup.skipped(0)
+
+
+def test_a_caller_that_leaves_a_stream_without_end_is_skipped_and_its_primary_told(lab: Lab) -> None:
+    told = threading.Event()
+
+    def streams(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        with suppress(ConnectionError):
+            peer.read_to_end()
+        told.set()
+
+    setup = lab.mirror(lab.version(streams), lab.version())
+    peer = setup.caller()
+    peer.send(GET)
+    peer.read(15)
+    peer.reset()
+    assert [event.reason for event in setup.skipped()] == ["its caller left before the answer ended"]
+    assert told.wait(10)
 
 
 def test_a_caller_that_leaves_in_its_request_is_skipped(lab: Lab) -> None:

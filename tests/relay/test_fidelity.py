@@ -201,6 +201,15 @@ def test_pipelined_requests_are_answered_in_order(lab: Lab) -> None:
     assert [seen.exchange.request.target for seen in setup.seen("candidate", 20)] == [f"/{number}" for number in range(10, 30)]
 
 
+def test_pipelined_requests_are_all_answered_to_a_caller_that_closes_its_half(lab: Lab) -> None:
+    setup = lab.mirror(lab.version(), lab.version())
+    peer = setup.caller()
+    peer.send(GET * 3)
+    peer.sock.shutdown(1)
+    assert peer.read_to_end() == OK * 3
+    assert len(setup.seen("candidate", 3)) == 3
+
+
 def test_an_empty_line_before_a_request_is_ignored(lab: Lab) -> None:
     primary = lab.version()
     setup = lab.mirror(primary, lab.version())
