@@ -249,10 +249,13 @@ class Caller(asyncio.Protocol):
             return
         if self._buffer and not self.entry.closing:
             self._on_head()
-        if self._eof and self.call is not None and not self._buffer and self._primary is not None:
-            self._primary.write_eof()
-        if self.call is None and (self.entry.closing or self._eof):
+            if not self._buffer and self._eof and self._primary is not None:
+                self._primary.write_eof()
+        if self.entry.closing or (self._eof and not self._serving()):
             self._close()
+
+    def _serving(self) -> bool:
+        return self.call is not None
 
     def unasked(self) -> None:
         """The primary sends what nobody asked for: whose answer it is cannot be told, so this connection ends."""
