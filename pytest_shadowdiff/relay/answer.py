@@ -139,6 +139,11 @@ class Answer:
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts) or self._held
 
+    def forget(self) -> None:
+        """It is only followed from now on, not kept."""
+        self._place = None
+        self._parts = []
+
     def end(self) -> bool:
         """The connection has ended; whether the answer had, or ends by that."""
         if self.head is not None and self.head.framing == CLOSE:

@@ -77,12 +77,24 @@ class Caller(asyncio.Protocol):
             self.entry.abandoned(call)
         if self.call is None and not self.tunnel:
             return False
-        if self.tunnel or self.entry.server.passes_half_closes:
-            if self._primary is not None and not self._buffer:
-                self._primary.write_eof()
-        elif call is not None and not (call.answer is not None and call.answer.begun):
+        passes = self.tunnel or self.entry.server.passes_half_closes
+        if call is not None and _seen_in_part(call):
+            if passes:  # many versions take it for the caller's end, and break off what could still be compared
+                self.entry.server.loop.call_later(_READS_ON, self._still_half_closed, call)
+        elif passes:
+            self._pass_half_close()
+        elif call is not None:
             self.entry.half_gone(call)
         return self.transport is not None and self.transport.can_write_eof()
+
+    def _still_half_closed(self, call: Call) -> None:
+        if self.call is call and self.transport is not None:
+            self.entry.half_gone(call)
+            self._pass_half_close()
+
+    def _pass_half_close(self) -> None:
+        if self._primary is not None and not self._buffer:
+            self._primary.write_eof()
 
     def pause_writing(self) -> None:
         """It reads too slowly: so the primary has to wait."""
@@ -99,7 +111,7 @@ class Caller(asyncio.Protocol):
         self.entry.callers.pop(self, None)
         self.transport = None
         call, by_reset = self.call, isinstance(exc, ConnectionResetError)
-        if call is None or call.ended or not call.body.ended or call.answer is None or not call.answer.begun:
+        if call is None or not _seen_in_part(call):
             self._leave(by_reset=by_reset)
             return
         self.resume_writing()
@@ -249,8 +261,8 @@ class Caller(asyncio.Protocol):
             return
         if self._buffer and not self.entry.closing:
             self._on_head()
-            if not self._buffer and self._eof and self._primary is not None:
-                self._primary.write_eof()
+            if self._eof:
+                self._pass_half_close()
         if self.entry.closing or (self._eof and not self._serving()):
             self._close()
 
@@ -365,6 +377,11 @@ class Caller(asyncio.Protocol):
             self.entry.server.loop.call_later(_LINGER, self.transport.abort)
         else:
             self.transport.close()
+
+
+def _seen_in_part(call: Call) -> bool:
+    """Whether its caller may have seen enough: its request is complete, and part of the answer has come."""
+    return not call.ended and call.body.ended and call.answer is not None and call.answer.begun
 
 
 def _endless() -> FramingError:

@@ -96,19 +96,21 @@ class Entry:
         self.abandoned(call)
 
     def half_gone(self, call: Call) -> None:
-        """The caller sends no more, and behind a proxy nobody can tell in time whether it still waits for the answer."""
-        if call.watched:
-            call.watched = False
-            self._settle(call)
-            self.server.recorder.skipped(call.pair, HALF_GONE)
+        """The caller sends no more, and nobody can tell in time whether it still waits for the answer."""
+        self._skip(call, HALF_GONE)
 
     def left(self, call: Call, reason: str) -> None:
         """The caller has gone before it had its answer."""
         self.served(call)
+        self._skip(call, reason)
+
+    def _skip(self, call: Call, reason: str) -> None:
         if not call.watched:
             return
         call.watched = False
         self._settle(call)
+        if call.answer is not None:
+            call.answer.forget()
         self.server.recorder.skipped(call.pair, reason)
         for copy in tuple(call.copies):
             copy.owner.drop(copy)

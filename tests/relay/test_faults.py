@@ -234,6 +234,49 @@ def test_a_caller_that_looks_at_the_status_only_is_compared(lab: Lab, leave: Cal
     assert not setup.skipped(0)
 
 
+def test_a_primary_that_breaks_off_where_its_caller_does_is_compared_all_the_same(lab: Lab) -> None:
+    seen = threading.Event()
+
+    def minds(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        assert seen.wait(10)
+        peer.sock.settimeout(0.0)
+        with suppress(BlockingIOError):
+            if peer.sock.recv(1) == b"":
+                return  # as asyncio's servers do
+        peer.send(b"ok")
+
+    setup = lab.mirror(lab.version(minds), lab.version())
+    peer = setup.caller()
+    peer.send(GET)
+    peer.read(38)
+    peer.close()
+    setup.relay.settle("t")
+    seen.set()
+    (primary,) = setup.seen("primary")
+    assert not primary.exchange.problem
+    assert not setup.skipped(0)
+
+
+def test_a_caller_that_closes_its_half_of_a_long_answer_gets_it_and_is_skipped(lab: Lab) -> None:
+    begun, rest = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", b"0\r\n\r\n"
+
+    def until_told(peer: Peer) -> None:
+        peer.request()
+        peer.send(begun)
+        assert peer.read_to_end() == b""
+        peer.send(rest)
+
+    setup = lab.mirror(lab.version(until_told), lab.version())
+    peer = setup.caller()
+    peer.send(GET)
+    assert peer.read(len(begun)) == begun
+    peer.sock.shutdown(1)
+    assert peer.read_to_end() == rest
+    assert [event.reason for event in setup.skipped()] == ["its caller closed its half of the connection before the answer ended"]
+
+
 def test_a_caller_that_leaves_a_stream_without_end_is_skipped_and_its_primary_told(lab: Lab) -> None:
     told = threading.Event()
 
