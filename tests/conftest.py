@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,8 @@ import pytest
 
 hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("calm")  # a loaded machine is no bug
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: what tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 GATES = {
     "docker": ("SHADOWDIFF_TEST_DOCKER", "no Docker engine: start one and set SHADOWDIFF_TEST_DOCKER=1"),
     "cluster": ("SHADOWDIFF_TEST_KUBECONFIG", "no cluster made for tests: name its kubeconfig in SHADOWDIFF_TEST_KUBECONFIG"),
