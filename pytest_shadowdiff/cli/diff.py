@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         "primary",
         type=Path,
         metavar="PRIMARY",
-        help="what the primary was asked and answered: HAR, pcap, pcapng, or what tcpdump -A printed",
+        help="what the primary was asked and answered: HAR, pcap, pcapng, what tcpdump -A printed, or an access log",
     )
     parser.add_argument("candidate", type=Path, metavar="CANDIDATE", help="the same of the candidate")
     parser.add_argument("--config", type=Path, metavar="FILE", help="rules, limits and more names of secrets (default: pyproject.toml)")
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="FORMAT",
+        help="the format of what is a log, as a target's `log`: a name, a table, an expression; a second one is the candidate's",
+    )
     forms = ", ".join(FORMATS)
     parser.add_argument("--report", action="append", default=[], metavar="FORMAT[:PATH]", help=f"write a report: {forms}; repeatable")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes that compare (default: one a core)")
@@ -60,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_shadowdiff.traffic.matching import pairs
 
     settings = _settings(arguments)
-    captures = [traffic.read(file) for file in (arguments.primary, arguments.candidate)]
+    files = (arguments.primary, arguments.candidate)
+    captures = [traffic.read(file, log) for file, log in zip(files, _formats(arguments.log), strict=True)]
     out = console()
     view = View(out.width, arguments.verbose - arguments.quiet, *_names(arguments), *(capture.base or None for capture in captures))
     accepted = load(file_of(settings.home))
@@ -88,6 +96,16 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     except SettingsError as error:
         raise SettingsError(str(error).replace("--shadow-", "--")) from None
     return settings
+
+
+def _formats(given: Sequence[str]) -> list[str | Mapping[str, str] | None]:
+    """The format of each side's log, where it is declared."""
+    from pytest_shadowdiff.settings.configuration import log_format
+
+    if len(given) > len(("PRIMARY", "CANDIDATE")):
+        raise SettingsError(f"--log: {len(given)} formats for two captures. Give one for both, or the primary's and the candidate's.")
+    formats = [log_format("--log", text) for text in given]
+    return [formats[0], formats[-1]] if formats else [None, None]
 
 
 def _names(arguments: argparse.Namespace) -> tuple[str, str]:

@@ -85,15 +85,36 @@ def _tool_table(document: Mapping[str, object]) -> object:
     return tool.get("shadowdiff", {}) if isinstance(tool, Mapping) else {}
 
 
+def log_format(place: str, text: str) -> str | Mapping[str, str]:
+    """A log's format from the command line, as a target's `log` has it: a name, an inline table, or a regular expression.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    value = _toml(f"log = {text}", place)["log"] if text.startswith("{") else text
+    try:
+        return _log(Table({"log": value}, place, ("log",))) or {}
+    except SettingsError as error:
+        raise SettingsError(str(error).replace(f"{place}.log", place)) from None
+
+
 def _parse(file: Path) -> Mapping[str, object]:
+    try:
+        return _toml(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file}: cannot be read as TOML: {error}."
+        raise SettingsError(message) from None
+
+
+def _toml(text: str, place: str) -> Mapping[str, object]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = f"{file}: cannot be read as TOML: {error}."
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = f"{place}: cannot be read as TOML: {error}."
         raise SettingsError(message) from None
 
 

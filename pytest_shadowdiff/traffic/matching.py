@@ -1,13 +1,16 @@
-"""Two captures -> pairs: by our own id, else by method, path and order. What one side alone has is a pair too."""
+"""Two captures -> pairs: by our own id, else by method, path and order. What one side alone has is a pair too.
+
+A log's lines stand in the order in which answers ended, so among requests that look alike it proves less: see `alike`.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from pytest_shadowdiff.model import Exchange, Pair
-from pytest_shadowdiff.traffic import Capture, Captured
+from pytest_shadowdiff.traffic import Capture, Captured, alike
 
 _SWITCHING = 101
 
@@ -17,9 +20,14 @@ def pairs(primary: Capture, candidate: Capture) -> list[Pair]:
     if not all(any(one.id for one in capture.exchanges) for capture in (primary, candidate)):
         primary, candidate = _nameless(primary), _nameless(candidate)  # ids that one side alone has tell nothing
     partner: dict[int, Captured] = {}
-    rest = list(enumerate(candidate.exchanges))
-    for key in (_by_id, _by_target, _by_path):
-        rest = _match(primary.exchanges, rest, partner, key)
+    rest = _match(primary.exchanges, list(enumerate(candidate.exchanges)), partner, _by_id)
+    if primary.proves_order and candidate.proves_order:
+        for key in (_by_target, _by_path):
+            rest = _match(primary.exchanges, rest, partner, key)
+    else:
+        _doubt_repeated(primary, candidate, partner)
+        key = _by_target if all(_shows_queries(capture) for capture in (primary, candidate)) else _by_path
+        rest = _match_alike(primary.exchanges, rest, partner, key)
     found = [_pair(number, one, partner.get(at)) for number, (at, one) in enumerate(enumerate(primary.exchanges), 1)]
     alone = [_pair(number, None, one) for number, (_, one) in enumerate(rest, len(found) + 1)]
     return found + alone
@@ -49,6 +57,43 @@ def _match(
             at, partner[place] = waiting[name].popleft()
             del left[at]
     return list(left.items())
+
+
+def _match_alike(
+    primary: Sequence[Captured],
+    candidate: Iterable[tuple[int, Captured]],
+    partner: dict[int, Captured],
+    key: Callable[[Captured], Hashable | None],
+) -> list[tuple[int, Captured]]:
+    """The same, where the order of those with one key proves little."""
+    groups: dict[Hashable, tuple[list[alike.Placed], list[alike.Placed]]] = defaultdict(lambda: ([], []))
+    left = dict(candidate)
+    for side, placed in ((0, enumerate(primary)), (1, left.items())):
+        for at, one in placed:
+            if side or at not in partner:
+                groups[key(one)][side].append((at, one))
+    groups.pop(None, None)
+    for ones, others in groups.values():
+        for match in alike.matched(ones, others):
+            at, one = match.candidate
+            exchange = replace(one.exchange, problem=match.problem, tap=f"{one.exchange.tap}, by method, path and order")
+            partner[match.primary[0]] = replace(one, exchange=exchange)
+            del left[at]
+    return list(left.items())
+
+
+def _doubt_repeated(primary: Capture, candidate: Capture, partner: dict[int, Captured]) -> None:
+    """An id that a side shows twice does not tell which of both is the answer."""
+    counts = [Counter(one.id for one in capture.exchanges) for capture in (primary, candidate)]
+    for at, one in partner.items():
+        if any(count[one.id] > 1 for count in counts):
+            partner[at] = replace(
+                one, exchange=replace(one.exchange, problem="ambiguous: its id stands more than once in a log (a retry?)")
+            )
+
+
+def _shows_queries(capture: Capture) -> bool:
+    return any("?" in one.exchange.request.target for one in capture.exchanges)
 
 
 def _by_id(captured: Captured) -> Hashable | None:
