@@ -96,6 +96,16 @@ class Changes:
                     raise
             time.sleep(0.2)
 
+    def take_back(self, ref: Ref) -> None:
+        """Take back what was done to one object, before all the rest; `undo` finds nothing left to do there.
+
+        Raises:
+            ClusterError, LeaseLost: as `undo`.
+        """
+        for entry in reversed(self._journal.entries):
+            if entry.ref == ref:
+                _take_back(self._connection, self._guard, entry, self._journal.run)
+
     def undo(self) -> Sequence[str]:
         """Take everything back and remove the journal; what others changed and was therefore left is returned.
 
@@ -114,13 +124,17 @@ def undo(connection: Connection, guard: Guard, journal: Journal, *, fence: bool 
     """
     left: list[str] = []
     for entry in reversed(journal.entries):
-        if entry.edits is None:
-            _remove(connection, guard, entry.ref, journal.run)
-        else:
-            left += _restore(connection, guard, entry.ref, entry.edits, journal.run if fence else "")
+        left += _take_back(connection, guard, entry, journal.run, fence=fence)
     guard.check()
     journal.remove()
     return left
+
+
+def _take_back(connection: Connection, guard: Guard, entry: Entry, run: str, *, fence: bool = False) -> Sequence[str]:
+    if entry.edits is None:
+        _remove(connection, guard, entry.ref, run)
+        return ()
+    return _restore(connection, guard, entry.ref, entry.edits, run if fence else "")
 
 
 def belongs(found: Mapping[str, Any], run: str) -> bool:

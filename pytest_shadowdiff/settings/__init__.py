@@ -54,6 +54,7 @@ class Service:
     Attributes:
         image: of the Envoy pods that a mirror makes.
         pull_secret: name of the Secret by which that image is pulled.
+        account: the service account that a pod of ours has in a mesh, for whose policies it goes.
         start_seconds: how long a pod of ours may take until it is ready.
         wait_seconds: how long a run waits for another one that holds the service.
     """
@@ -69,6 +70,7 @@ class Service:
     lease_seconds: float = 60.0
     image: str = ENVOY_IMAGE
     pull_secret: str | None = None
+    account: str | None = None
     start_seconds: float = 120.0
     wait_seconds: float = 120.0
 

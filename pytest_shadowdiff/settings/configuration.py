@@ -314,6 +314,7 @@ def _service(values: object, place: str) -> Service | None:
         lease_seconds=table.number("lease_seconds", least=1) or default.lease_seconds,
         image=table.text("image") or default.image,
         pull_secret=table.text("pull_secret"),
+        account=table.text("account"),
         start_seconds=table.number("start_seconds", least=1) or default.start_seconds,
         wait_seconds=default.wait_seconds if "wait_seconds" not in table else table.number("wait_seconds", least=0) or 0.0,
     )
