@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_shadowdiff.model import Exchange, Pair, Repeat, Request, Role
-from pytest_shadowdiff.spool import Event, Gap, Opened, Seen, Skipped
+from pytest_shadowdiff.spool import Event, Gap, Opened, Routed, Seen, Skipped
 
 GRACE = 1.0
 """Seconds that whoever sees an exchange gets to write it down, after the exchange's own time is up."""
@@ -27,6 +27,8 @@ class _Owed:
     opened: Opened
     seen: dict[tuple[Role, int], Exchange] = field(default_factory=dict)
     skipped: str = ""
+    tried: list[Exchange] = field(default_factory=list)
+    routed: Routed | None = None
     asked: int = 0
     asked_until: float = 0.0
     handed_out: bool = False
@@ -37,10 +39,11 @@ class _Owed:
         primary = self.seen.get(("primary", 0))
         return None if primary is None else primary.started + (primary.seconds or 0.0)
 
-    @property
-    def whole(self) -> bool:
+    def whole(self, *, routes: bool) -> bool:
         if self.skipped:
             return True
+        if routes and (self.routed is None or (not self.routed.problem and len(self.tried) < self.routed.tries)):
+            return False
         if self.asked:
             return ("control", self.asked) in self.seen and ("candidate", self.asked) in self.seen
         # A request of which nothing is owed is one that will be named as skipped.
@@ -62,9 +65,10 @@ class Pairer:
         self._gaps: list[Gap] = []
         self._ended: dict[str, float] = {}
         self._open: Counter[str | None] = Counter()
-        self._early: deque[Seen | Skipped] = deque()
+        self._early: deque[Seen | Skipped | Routed] = deque()
         self._closed: dict[str, None] = {}
         self._unmatched: Counter[str] = Counter()
+        self._routes = False
 
     @property
     def unmatched(self) -> Counter[str]:
@@ -80,6 +84,9 @@ class Pairer:
         if isinstance(event, Gap):
             self._gaps.append(event)
             return None
+        if isinstance(event, Routed) and not event.pair:
+            self._routes = True
+            return None
         if isinstance(event, Opened):
             self._owed[event.pair] = _Owed(event)
             self._open[event.test] += 1
@@ -92,6 +99,8 @@ class Pairer:
             return None
         if isinstance(event, Skipped):
             owed.skipped = event.reason
+        elif isinstance(event, Routed):
+            owed.routed = event
         else:
             self._see(owed, event)
         return event.pair
@@ -105,9 +114,9 @@ class Pairer:
             else:
                 self._early.append(event)
 
-    def _not_owed(self, event: Seen | Skipped) -> None:
+    def _not_owed(self, event: Seen | Skipped | Routed) -> None:
         if event.pair in self._closed:
-            self._unmatched["seen after its verdict"] += 1
+            self._unmatched["seen after its verdict"] += isinstance(event, Seen)
             return
         self._early.append(event)
         if len(self._early) > EARLY:
@@ -116,6 +125,8 @@ class Pairer:
 
     def _see(self, owed: _Owed, event: Seen) -> None:
         key = (event.role, event.attempt)
+        if key == ("primary", 0):
+            owed.tried.append(event.exchange)
         earlier = owed.seen.get(key)
         if earlier is None:
             own = self._origins.get(event.role, ())
@@ -135,7 +146,7 @@ class Pairer:
     def ready(self, pair: str, now: float) -> Pair | None:
         """The pair, if nothing is owed to it any more or its time is up; each state is handed out once."""
         owed = self._owed[pair]
-        if owed.handed_out or not (owed.whole or self._late(owed, now)):
+        if owed.handed_out or not (owed.whole(routes=self._routes) or self._late(owed, now)):
             return None
         owed.handed_out = True
         return self._made(owed)
@@ -200,12 +211,31 @@ class Pairer:
 
     def _one(self, owed: _Owed, role: Role) -> Exchange | None:
         exchange = owed.seen.get((role, 0))
+        if role == "primary" and self._routes and not owed.skipped:
+            exchange = self._routed(owed)
         if exchange is not None or owed.skipped or role not in owed.opened.owed:
             return exchange
         since = owed.opened.started
         gap = next((gap for gap in self._gaps if gap.role == role and gap.until >= since), None)
         reason = gap.reason if gap else self._missing(owed, role)
         return Exchange(request=owed.opened.request, response=None, started=since, problem=reason, tap="")
+
+    def _routed(self, owed: _Owed) -> Exchange | None:
+        """The primary's last answer where routes may have tried more than once; the others are named beside it."""
+        routed, tried = owed.routed, sorted(owed.tried, key=lambda exchange: exchange.started)
+        if routed is None or routed.problem:
+            problem = routed.problem if routed else "what the route did with it is not known: the proxy's log has no line of it"
+            return Exchange(owed.opened.request, None, owed.opened.started, problem=problem, tap="route")
+        if not tried:
+            return None
+        last = replace(tried[-1], origins=self._origins.get("primary", ()))
+        if len(tried) != routed.tries:
+            problem = f"the route tried the primary {routed.tries} times, and {len(tried)} of these were seen"
+            return replace(last, problem=last.problem or problem)
+        if not tried[:-1]:
+            return last
+        before = ", ".join(one.problem or "no answer" if one.response is None else str(one.response.status) for one in tried[:-1])
+        return replace(last, tap=f"{last.tap}, try {len(tried)} of {len(tried)} (before it: {before})")
 
     def _missing(self, owed: _Owed, role: Role) -> str:
         request: Request = owed.opened.request

@@ -10,8 +10,7 @@ from typing import Any
 
 from pytest_shadowdiff.envoy.routes import Enacted
 from pytest_shadowdiff.errors import SpoolError
-from pytest_shadowdiff.model import Exchange, Request
-from pytest_shadowdiff.spool import Seen, Skipped, Writer
+from pytest_shadowdiff.spool import Routed, Skipped, Writer
 
 LOOK_SECONDS = 0.02
 LONGEST_LINE = 1024 * 1024
@@ -19,7 +18,7 @@ JOIN_SECONDS = 5.0
 
 
 class Outcomes:
-    """Follows an entry's access log and says of each request that is no pair why it is none.
+    """Follows an entry's access log and says of each request how often it was tried, or why it is no pair.
 
     Args:
         log: the file; it need not be there yet.
@@ -40,7 +39,8 @@ class Outcomes:
         self.failure: str | None = None
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read; from here on each pair is owed what the routes did with it."""
+        self._writer.append(Routed("", 0))
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,7 +87,5 @@ class Outcomes:
             return
         if outcome.skipped:
             self._writer.append(Skipped(pair, outcome.skipped))
-        elif outcome.problem:
-            request = Request(str(entry.get("method") or ""), str(entry.get("target") or ""))
-            seen = Exchange(request, None, float(entry.get("started") or 0.0), problem=outcome.problem, tap="route")
-            self._writer.append(Seen(pair, "primary", 0, seen))
+        else:
+            self._writer.append(Routed(pair, outcome.tries, outcome.problem))

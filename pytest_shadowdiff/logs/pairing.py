@@ -80,6 +80,7 @@ class Pairing:
     _open: dict[str, Expected] = field(default_factory=dict)
     _optional: set[str] = field(default_factory=set)
     _lines: list[Read] = field(default_factory=list)
+    _tries: dict[str, int] = field(default_factory=dict)
 
     def expect(self, expected: Expected) -> None:
         """A request is under way."""
@@ -95,6 +96,11 @@ class Pairing:
         """The request is no pair, on purpose: this version may have got it, or not."""
         if pair in self._open:
             self._optional.add(pair)
+
+    def tried(self, pair: str, times: int) -> None:
+        """This version got the request so often; the last line is of the answer that counts."""
+        if times > 1:
+            self._tries[pair] = times
 
     def take(self, read: Read) -> Found | None:
         """A line was read; what its id says of it at once."""
@@ -125,7 +131,7 @@ class Pairing:
         wanted: dict[tuple[str, bytes], int] = defaultdict(int)
         for expected in self._open.values():
             if expected.pair not in self._optional:
-                wanted[self._key(expected.method, expected.target)] += 1
+                wanted[self._key(expected.method, expected.target)] += self._tries.get(expected.pair, 1)
         return all(lines[key] >= count for key, count in wanted.items())
 
     def decide(self) -> Iterator[Found]:
@@ -139,13 +145,18 @@ class Pairing:
             for read in self._lines:
                 lines[self._key(read.line.method, read.line.target, strip=True)].append(read)
             for key, alike in groups.items():
-                yield from _by_query(sorted(alike, key=lambda expected: expected.started), lines.pop(key, []), self.prefix)
+                yield from _by_query(sorted(alike, key=lambda expected: expected.started), lines.pop(key, []), self)
             self.strangers += sum(map(len, lines.values()))
         else:
             self.strangers += len(self._lines)
         self._lines.clear()
         self._open.clear()
         self._optional.clear()
+        self._tries.clear()
+
+    def tries(self, alike: Sequence[Expected]) -> int:
+        """How many lines there are to be of these requests."""
+        return sum(self._tries.get(expected.pair, 1) for expected in alike)
 
     def _key(self, method: str, target: str, *, strip: bool = False) -> tuple[str, bytes]:
         path = target.partition("?")[0]
@@ -154,28 +165,31 @@ class Pairing:
         return method, unquote_to_bytes(path)
 
 
-def _by_query(alike: Sequence[Expected], lines: Sequence[Read], prefix: str) -> Iterator[Found]:
+def _by_query(alike: Sequence[Expected], lines: Sequence[Read], pairing: Pairing) -> Iterator[Found]:
     """A log may leave queries out: they tell requests apart only where lines show them."""
     if not any("?" in read.line.target for read in lines):
-        yield from _group(alike, lines, prefix)
+        yield from _group(alike, lines, pairing)
         return
     queries: dict[bytes, list[Expected]] = defaultdict(list)
     for expected in alike:
         queries[_query(expected.target)].append(expected)
     for query, some in queries.items():
-        yield from _group(some, [read for read in lines if _query(read.line.target) == query], prefix)
+        yield from _group(some, [read for read in lines if _query(read.line.target) == query], pairing)
 
 
 def _query(target: str) -> bytes:
     return unquote_to_bytes(target.partition("?")[2])
 
 
-def _group(alike: Sequence[Expected], lines: Iterable[Read], prefix: str) -> Iterator[Found]:
+def _group(alike: Sequence[Expected], lines: Iterable[Read], pairing: Pairing) -> Iterator[Found]:
     """Requests that look alike, and the lines that look like them."""
     first = alike[0].started - SLACK
     fitting = [read for read in lines if read.at >= alike[0].started and (read.line.time is None or read.line.time >= first)]
-    what = f"{alike[0].method} {prefix}{alike[0].target.partition('?')[0]}"
+    what = f"{alike[0].method} {pairing.prefix}{alike[0].target.partition('?')[0]}"
     if not fitting:
+        return
+    if len(alike) == 1 and len(fitting) == pairing.tries(alike):
+        yield from (Found(alike[0], read, attempt, by=_WEAKER) for attempt, read in enumerate(fitting))
         return
     if len(fitting) != len(alike):
         problem = f"ambiguous: the log has {len(fitting)} lines of {what} for {len(alike)} requests, and no id tells them apart"

@@ -1,4 +1,4 @@
-"""What can be said in a spool: four kinds of event."""
+"""What can be said in a spool: five kinds of event."""
 
 from __future__ import annotations
 
@@ -56,4 +56,19 @@ class Gap:
     reason: str
 
 
-Event = Opened | Skipped | Seen | Gap
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What routes, which may try a version more than once, did with a caller's request; of a skipped one nothing is said.
+
+    Attributes:
+        pair: empty in the first of them, from which on each pair is owed one.
+        tries: how often the primary got the request; the last answer is the one that counts.
+        problem: why no verdict may rest on it ("a proxy answered in the version's place"); empty where one may.
+    """
+
+    pair: str
+    tries: int
+    problem: str = ""
+
+
+Event = Opened | Skipped | Seen | Gap | Routed

@@ -12,7 +12,7 @@ import msgspec
 from pytest_shadowdiff.errors import SpoolError
 from pytest_shadowdiff.model import Exchange, Request
 from pytest_shadowdiff.spool import records as raw
-from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
+from pytest_shadowdiff.spool.events import Event, Gap, Opened, Routed, Seen, Skipped
 from pytest_shadowdiff.spool.http import request_of, response_of
 from pytest_shadowdiff.spool.segments import PACKED, Record, Series, compress
 from pytest_shadowdiff.spool.segments import opened as opened_segment
@@ -32,6 +32,7 @@ _DECODE: Final = {
         (raw.EVENT_SEEN, Seen),
         (raw.EVENT_SKIPPED, Skipped),
         (raw.EVENT_GAP, Gap),
+        (raw.EVENT_ROUTED, Routed),
     )
 }
 

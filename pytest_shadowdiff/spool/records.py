@@ -107,6 +107,6 @@ class SkipRecord(msgspec.Struct, array_like=True, gc=False):
 
 
 OPEN, PART, REST, SEEN, SKIP = 1, 2, 3, 4, 5
-EVENT_OPENED, EVENT_SEEN, EVENT_SKIPPED, EVENT_GAP = 17, 18, 19, 20
+EVENT_OPENED, EVENT_SEEN, EVENT_SKIPPED, EVENT_GAP, EVENT_ROUTED = 17, 18, 19, 20, 21
 
 Raw = OpenRecord | PartRecord | RestRecord | SeenRecord | SkipRecord

@@ -10,15 +10,25 @@ from zlib import crc32
 import msgspec
 
 from pytest_shadowdiff.errors import SpoolError
-from pytest_shadowdiff.spool.events import Event, Gap, Opened, Seen, Skipped
-from pytest_shadowdiff.spool.records import EVENT_GAP, EVENT_OPENED, EVENT_SEEN, EVENT_SKIPPED, RECORD, SEGMENT_HEADER, SUFFIX, TAGS
+from pytest_shadowdiff.spool.events import Event, Gap, Opened, Routed, Seen, Skipped
+from pytest_shadowdiff.spool.records import (
+    EVENT_GAP,
+    EVENT_OPENED,
+    EVENT_ROUTED,
+    EVENT_SEEN,
+    EVENT_SKIPPED,
+    RECORD,
+    SEGMENT_HEADER,
+    SUFFIX,
+    TAGS,
+)
 
 if TYPE_CHECKING:
     from pytest_shadowdiff.spool.records import Raw
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_BYTES: Final = 4 * 1024 * 1024 * 1024
-_KINDS: Final = {Opened: EVENT_OPENED, Seen: EVENT_SEEN, Skipped: EVENT_SKIPPED, Gap: EVENT_GAP}
+_KINDS: Final = {Opened: EVENT_OPENED, Seen: EVENT_SEEN, Skipped: EVENT_SKIPPED, Gap: EVENT_GAP, Routed: EVENT_ROUTED}
 
 
 class Writer:

@@ -7,7 +7,7 @@ from typing import cast
 
 from pytest_shadowdiff.backends import TapPlan
 from pytest_shadowdiff.envoy.tapstream import Wanted
-from pytest_shadowdiff.envoy.traces import HUNG_UP, Traced
+from pytest_shadowdiff.envoy.traces import Traced
 from pytest_shadowdiff.envoy.watch import Place, Watch, grouped
 from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.model import Role
@@ -26,7 +26,6 @@ class EnvoyTap:
             raise SetupError("The tap `envoy` needs an Envoy before each version, and this mirror has none.")
         self._writer = Writer(plan.spool, "tap-envoy")
         self._lock = threading.Lock()
-        self._routed = bool(plan.settings.routes)
         self._watches = [self._watch(place, wanted, cast("dict[str, Role]", roles)) for place, roles in places.items()]
 
     def start(self) -> None:
@@ -63,16 +62,12 @@ class EnvoyTap:
             self._writer.close()
 
     def _watch(self, place: Place, wanted: Wanted, roles: dict[str, Role]) -> Watch:
-        routed = self._routed
-
         def seen(trace: Traced) -> None:
             role = roles.get(trace.listener) or roles.get("")
             if role is None or not trace.pair:
                 return
             if role == "primary" and trace.attempt:
                 role = "control"
-            if role == "primary" and routed and trace.exchange.problem == HUNG_UP:
-                return  # the route did, at its own timeout: its log says so, and that is why there is no pair
             with self._lock:
                 self._writer.append(Seen(trace.pair, role, trace.attempt, trace.exchange))
 

@@ -18,7 +18,7 @@ from pytest_shadowdiff.logs.pairing import Expected, Found, Pairing, Read
 from pytest_shadowdiff.logs.regex import Matcher
 from pytest_shadowdiff.model import Exchange, Request, Response, Role
 from pytest_shadowdiff.settings import Settings, Target
-from pytest_shadowdiff.spool import Opened, Reader, Seen, Skipped, Writer
+from pytest_shadowdiff.spool import Opened, Reader, Routed, Seen, Skipped, Writer
 
 NOT_SEEN = frozenset({"headers", "body", "trailers"})
 LOOK_SECONDS = 0.02
@@ -29,7 +29,12 @@ JOIN_SECONDS = 10.0
 
 @dataclass(slots=True)
 class _Log:
-    """One version's log, and what is paired with it."""
+    """One version's log, and what is paired with it.
+
+    Attributes:
+        tries: how often the route tried this version for a pair; None where no route does, or none is known to.
+        held: lines of pairs of which that is not known yet.
+    """
 
     role: Role
     name: str
@@ -38,6 +43,8 @@ class _Log:
     pairing: Pairing
     declares_id: bool
     requests: dict[str, Request] = field(default_factory=dict)
+    tries: dict[str, int] | None = None
+    held: dict[str, list[Found]] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -91,7 +98,7 @@ class LogsTap:
         while self._failure is None:
             with self._lock:
                 moved = self._step()
-                done = all(log.pairing.complete() for log in self._logs)
+                done = all(log.pairing.complete() and not log.held for log in self._logs)
             now = time.monotonic()
             quiet = now + QUIET_SECONDS if moved else quiet
             if now > deadline or (done and now > quiet):
@@ -135,6 +142,8 @@ class LogsTap:
             elif isinstance(event, Skipped):
                 for log in self._logs:
                     log.pairing.may_be_missing(event.pair)
+            elif isinstance(event, Routed):
+                self._routed(event)
         for log in self._logs:
             for found in log.pairing.again():
                 self._write(log, found)
@@ -153,9 +162,24 @@ class LogsTap:
                 log.requests[opened.pair] = request
                 log.pairing.expect(Expected(opened.pair, request.method, request.target, opened.started, others))
 
+    def _routed(self, event: Routed) -> None:
+        log = next(log for log in self._logs if log.role == "primary")
+        log.tries = log.tries or {}
+        if event.pair:
+            log.tries[event.pair] = event.tries
+            log.pairing.tried(event.pair, event.tries)
+            for found in log.held.pop(event.pair, ()):
+                self._write(log, found)
+
     def _write(self, log: _Log, found: Found) -> None:
-        role: Role = "control" if found.attempt and log.role == "primary" else log.role
-        self._writer.append(Seen(found.expected.pair, role, found.attempt, _exchange(log, found)))
+        pair, attempt = found.expected.pair, found.attempt
+        if log.tries is not None and not found.problem:
+            if pair not in log.tries:
+                log.held.setdefault(pair, []).append(found)
+                return
+            attempt = max(0, attempt + 1 - log.tries[pair])
+        role: Role = "control" if attempt and log.role == "primary" else log.role
+        self._writer.append(Seen(pair, role, attempt, _exchange(log, found)))
 
     def _log(self, plan: TapPlan, role: Role) -> _Log:
         target = _target(plan.settings, role)

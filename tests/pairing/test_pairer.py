@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_shadowdiff.model import Exchange, Pair, Request, Response, Role
 from pytest_shadowdiff.pair import GRACE, Pairer
-from pytest_shadowdiff.spool import Event, Gap, Opened, Seen, Skipped
+from pytest_shadowdiff.spool import Event, Gap, Opened, Routed, Seen, Skipped
 
 TIMEOUT = 10.0
 REQUEST = Request("GET", "/orders/1?token=x", (("host", "h"),))
@@ -139,3 +139,31 @@ def test_what_is_seen_before_it_is_known_that_it_was_asked_counts() -> None:
     assert pair.primary is not None
     assert pair.candidate is not None
     assert pairer.unmatched.total() == 1
+
+
+def tried(started: float, status: int) -> Seen:
+    return Seen("p", "primary", 0, Exchange(REQUEST, Response(status, (), b""), started=started, seconds=0.1))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_where_routes_try_again_the_last_answer_counts_in_whatever_order_it_comes(order: tuple[int, ...]) -> None:
+    pairer = Pairer(TIMEOUT)
+    events: list[Event] = [tried(100.0, 503), tried(100.2, 200), seen("candidate"), Routed("p", 2)]
+    (pair,) = feed(pairer, [Routed("", 0), opened(), *(events[at] for at in order)])
+    assert pair.primary is not None
+    assert pair.primary.response is not None
+    assert (pair.primary.response.status, pair.primary.tap, pair.primary.problem) == (200, "proxy, try 2 of 2 (before it: 503)", "")
+
+
+@pytest.mark.parametrize("events, problem", [
+    ([tried(100.0, 503), Routed("p", 2)], "tried the primary 2 times, and 1 of these"),
+    ([tried(100.0, 503), tried(100.1, 200), Routed("p", 1)], "tried the primary 1 times, and 2 of these"),
+    ([tried(100.0, 503)], "the proxy's log has no line of it"),
+    ([tried(100.0, 503), Routed("p", 1, "a proxy answered 503")], "a proxy answered 503"),
+])  # fmt: skip
+def test_where_it_is_not_known_which_answer_is_the_last_none_counts(events: list[Event], problem: str) -> None:
+    pairer = Pairer(TIMEOUT)
+    found = feed(pairer, [Routed("", 0), opened(), seen("candidate"), *events]) + list(pairer.overdue(1000.0))
+    (pair,) = found
+    assert pair.primary is not None
+    assert problem in pair.primary.problem

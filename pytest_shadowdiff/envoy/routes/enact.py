@@ -24,6 +24,7 @@ LOG_FORMAT: Mapping[str, str] = {
     "details": "%RESPONSE_CODE_DETAILS%",
     "cluster": "%UPSTREAM_CLUSTER_RAW%",
     "status": "%RESPONSE_CODE%",
+    "tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
 }
 """What the access log of the listener with the routes has to say of each request (`json_format`) for `Enacted.outcome`."""
 
@@ -47,10 +48,12 @@ class Outcome:
     Attributes:
         skipped: why there is no pair, on purpose; empty where there is one.
         problem: why no verdict is possible: a proxy answered in a version's place.
+        tries: how often the version got it.
     """
 
     skipped: str = ""
     problem: str = ""
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ class Enacted:
             return _without_version(details, entry.get("status"))
         if name not in self._by_name:
             return Outcome(problem=f"the proxy's log names a route that is not ours: {name!r}")
-        return Outcome(skipped=self._why_no_pair(*self._by_name[name], entry.get("cluster")))
+        tries = int(str(entry.get("tries") or 1))
+        return Outcome(skipped=self._why_no_pair(*self._by_name[name], entry.get("cluster")), tries=tries)
 
     def _why_no_pair(self, route: Route, copied: bool, cluster: object) -> str:  # noqa: FBT001 - a pair that a mapping holds
         if cluster == "candidate":
