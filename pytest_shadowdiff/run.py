@@ -20,7 +20,7 @@ from pytest_shadowdiff.backends import Mirror, MirrorPlan, TapPlan
 from pytest_shadowdiff.endpoints import Endpoints
 from pytest_shadowdiff.errors import MirrorError, SetupError
 from pytest_shadowdiff.judge import judge
-from pytest_shadowdiff.judging import Judging, Way
+from pytest_shadowdiff.judging import Judging
 from pytest_shadowdiff.model import Judgement, Pair, Point, Request, Response, Role, Rule, Upstream, Verdict
 from pytest_shadowdiff.noise import Evidence
 from pytest_shadowdiff.processes.folders import Folder
@@ -30,6 +30,7 @@ from pytest_shadowdiff.report import pair_record
 from pytest_shadowdiff.report.summary import Summary
 from pytest_shadowdiff.spool import Reader
 from pytest_shadowdiff.verdicts import Verdicts
+from pytest_shadowdiff.weighing import Way
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -267,8 +268,7 @@ class Run:
         number = self._keys[test] = self._keys.get(test, 0) + 1
         key = test if number == 1 else f"{test} ({number})"
         if self._judging is not None:
-            self._judging.names[key] = test
-            self._judging.rules[key] = tuple(marked)
+            self._judging.expect(key, test, tuple(marked))
         return Entry(key, test, self.relay.open_entry(key, unsafe=unsafe and self.settings.allow_unsafe), self)
 
     def finish(self, entry: Entry) -> None:
