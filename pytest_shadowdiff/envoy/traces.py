@@ -78,12 +78,17 @@ def _exchange(trace: Mapping[str, Any], asked: Mapping[str, str], headers: Heade
     told = dict(fields)
     if ":status" not in told:
         return Exchange(request, None, started, problem=HUNG_UP, tap=TAP)
-    if marks.ANSWERED in told:
+    if told.get(marks.ANSWERED, marks.BY_VERSION) != marks.BY_VERSION:
         return Exchange(request, None, started, problem=f"no answer; Envoy says {told[marks.ANSWERED].strip()}", tap=TAP)
     body, cut = _body(answer)
     trailers = _headers(answer.get("trailers", ()))
     microseconds = dict(trailers).get(marks.END)
-    response = Response(int(told[":status"]), _ordinary(fields), body, [field for field in trailers if field[0] != marks.END])
+    response = Response(
+        int(told[":status"]),
+        [field for field in _ordinary(fields) if field[0] != marks.ANSWERED],
+        body,
+        [field for field in trailers if field[0] != marks.END],
+    )
     truncated = cut or (microseconds is None and not _ended(request.method, response))
     return Exchange(
         request,

@@ -39,6 +39,7 @@ MIRRORS: Mapping[str, Backend] = {
     "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True, needs=True),
     "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs", "tcpdump"), enacts_routes=True, needs=True),
     "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs", "tcpdump"), ways=("workload", "url"), needs=True),
+    "istio": Backend("pytest_shadowdiff.mirror.istio", taps=("envoy", "logs", "tcpdump"), ways=("workload",), needs=True),
 }
 
 

@@ -1,0 +1,325 @@
+"""The mirror `istio`: the service's own VirtualService mirrors this run's requests, to a pod of ours in the mesh that sees both answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_shadowdiff.cluster import hold, mesh, mesh_routes, objects, pods, versions, virtual_services
+from pytest_shadowdiff.cluster.answers import ClusterError
+from pytest_shadowdiff.cluster.mesh_routes import MeshRoutes
+from pytest_shadowdiff.cluster.mesh_watch import EditWatch
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Object, Ref
+from pytest_shadowdiff.cluster.preview import Preview, created, difference, rights_table
+from pytest_shadowdiff.cluster.rights import Right, require, rights
+from pytest_shadowdiff.cluster.versions import Versions
+from pytest_shadowdiff.envoy import meshed
+from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
+from pytest_shadowdiff.envoy.entrance import way
+from pytest_shadowdiff.envoy.meshed import Returns
+from pytest_shadowdiff.envoy.mirroring import Mirroring
+from pytest_shadowdiff.envoy.statistics import dropped
+from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.model import Point, Role, Upstream
+from pytest_shadowdiff.relay import Routing
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.backends import MirrorPlan
+    from pytest_shadowdiff.cluster.connecting import Connection
+    from pytest_shadowdiff.cluster.forwarding import Forwarder
+    from pytest_shadowdiff.settings import Settings, Target
+
+ROLE = "role-istio.yaml"
+RIGHTS: tuple[Right, ...] = (
+    *hold.RIGHTS,
+    *rights(SERVICES, "get", "create", "delete"),
+    *rights(PODS, "get", "list", "create", "delete"),
+    *rights(PODS, "get", "create", part="portforward"),
+    *mesh_routes.RIGHTS,
+)
+KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
+ENTRY, ADMIN = 17080, 17000
+PORTS: Mapping[str, int] = {"primary": 17081, "candidate": 17082}
+CONFIG = "envoy.json"
+COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
+
+
+class IstioMirror:
+    """Both versions' pods in a mesh, a pod of ours there, and the service's routes patched for this run's requests."""
+
+    def __init__(self, plan: MirrorPlan) -> None:
+        self._plan = plan
+        self._versions = Versions(plan.settings)
+        self._service = self._versions.service
+        self._name = f"shadowdiff-{plan.run_id}"
+        self._connection: Connection | None = None
+        self._forwarder: Forwarder | None = None
+        self._hold: hold.Hold | None = None
+        self._watch: EditWatch | None = None
+        self._entry: tuple[str, int] | None = None
+        self._admin: tuple[str, int] | None = None
+        self._mirroring: Mirroring | None = None
+        self._dropped: Mapping[str, int] = {}
+        self._patched: Ref | None = None
+        self._notes: list[str] = []
+
+    def start(self) -> Routing:
+        """Find both versions and the routes, patch them, and return when a probe was seen as the mesh's copy of it.
+
+        Raises:
+            SettingsError: something that is configured does not go with a mesh.
+            SetupError: something lacks, is refused, or does not come to work; all that was changed is as it was.
+        """
+        from pytest_shadowdiff.cluster.connecting import connect
+        from pytest_shadowdiff.cluster.forwarding import Forwarder
+
+        try:
+            self._connection = connect(self._service.context, self._plan.settings.allow_context)
+            self._check(self._connection)
+            self._forwarder = Forwarder(self._connection)
+            self._versions.check_ports(self._forwarder)
+            if self._plan.settings.candidate is None:
+                return self._primary_alone(self._connection, self._forwarder)
+            return self._mirrored(self._connection, self._forwarder)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    def _abandon(self, error: BaseException) -> None:
+        """Take everything back after an error; where that fails as well, both are told."""
+        try:
+            self.stop()
+        except ShadowError as another:
+            if isinstance(error, ShadowError):
+                raise SetupError(f"{error}\n{another}") from None
+            raise
+
+    def _check(self, connection: Connection) -> None:
+        """All that can be known to lack before anything is changed."""
+        for kind in KINDS:
+            if not objects.served(connection, kind):
+                message = (
+                    f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
+                )
+                raise SetupError(message)
+        if self._plan.settings.candidate is not None:
+            mesh.kind(connection, mesh_routes.VIRTUAL_SERVICES.plural, mesh_routes.VIRTUAL_SERVICES.name)
+            require(connection, self._service.namespace, RIGHTS, ROLE)
+            self._versions.require_tap(connection)
+        self._versions.find(connection)
+
+    def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
+        from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
+
+        primary, target = self._versions.found["primary"], self._versions.targets["primary"]
+        host, port = forwarder.open(Way(primary.namespace, ready_pods(connection.another(), primary), primary.port))
+        upstream = Upstream(target.name, host, port, host_header=target.host or self._host, headers=target.headers)
+        return Routing(primary=upstream, copy=None, ask_primary=upstream, ask_candidate=None)
+
+    def _mirrored(self, connection: Connection, forwarder: Forwarder) -> Routing:
+        from pytest_shadowdiff.cluster.forwarding import Way
+
+        like = [pod for found in self._versions.found.values() for pod in mesh.pods_of(connection, found)]
+        service, run = self._service, self._plan.run_id
+        routes = self._routes(connection)
+        routes.plan()  # whatever is refused is refused before anything is touched
+        self._hold = holding = hold.Hold(connection, service.namespace, versions.held(service.name), run, service.lease_seconds)
+        self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
+        pod = Ref(PODS, service.namespace, self._name)
+        for ref, body, part in self.objects(like):
+            made = holding.changes.create(ref, body, part)
+            if ref == pod:
+                mesh.check_joined(made)
+        pods.until_running(connection, pod, service.start_seconds)
+        plan = routes.plan()
+        watched = routes.put_in(holding.changes, plan)
+        self._patched = list(watched)[-1]
+        self._notes += plan.made.notes
+        self._watch = EditWatch(connection.another(), watched)
+        self._watch.start()
+        entry, admin, sidecar = (forwarder.open(Way(service.namespace, lambda: pod.name, port)) for port in (ENTRY, ADMIN, mesh.ADMIN))
+        self._entry, self._admin = entry, admin
+        self._versions.observe(connection, forwarder, self._plan.directory)
+        sides = list(self._versions.targets)
+        self._mirroring = Mirroring(admin, entry, sidecar, f"{self._name}-probe", sides, run)
+        self._mirroring.until_active(lambda: self._watch.trouble if self._watch else "")
+        return Routing(
+            primary=way(self._entry),
+            copy=None,
+            ask_primary=way(self._entry, "primary"),
+            ask_candidate=way(self._entry, "candidate"),
+            control=way(self._entry, "control") if "control" in sides else None,
+            marked=True,
+            records=frozenset(),
+        )
+
+    def _routes(self, connection: Connection) -> MeshRoutes:
+        unsafe = self._plan.settings.allow_unsafe
+        return MeshRoutes(connection, self._versions, self._plan.run_id, self._name, PORTS, unsafe=unsafe)
+
+    @property
+    def _host(self) -> str:
+        return self._service.host or f"{self._service.name}:{self._service.port}"
+
+    def objects(self, like: Sequence[Object]) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
+        """What is made of our own, in that order: address, body, and the part that it plays."""
+        namespace = self._service.namespace
+        ports = [{"name": f"http-{side}", "port": port, "targetPort": port} for side, port in PORTS.items()]
+        selector = {"pytest-shadowdiff/recorder": self._plan.run_id}
+        pod = mesh.join(pods.pod(self._service.image, COMMAND, self._name, self._service.pull_secret), like, self._service.account)
+        pod["metadata"]["labels"].update(selector)
+        return [
+            (Ref(SERVICES, namespace, self._name), {"spec": {"selector": selector, "ports": ports}}, "recorder"),
+            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {CONFIG: self._configuration()}}, "configuration"),
+            (Ref(PODS, namespace, self._name), pod, "envoy"),
+        ]
+
+    def _configuration(self) -> str:
+        upstreams = {role: self._upstream(target, role) for role, target in self._versions.targets.items()}
+        configuration = Configuration(
+            run_id=self._plan.run_id,
+            versions=versions_of(upstreams.get("primary"), upstreams.get("candidate"), upstreams.get("control")),
+            entry=Address(port=ENTRY),
+            admin=Address(port=ADMIN),
+            connect_seconds=self._plan.settings.timeout,
+            buffer_bytes=self._plan.settings.limits.body,
+        )
+        entered = self._upstream(self._versions.targets["primary"], "mirror")
+        return json.dumps(meshed.meshed(configuration, Returns(entered, entered.headers[-1], PORTS)))
+
+    def _upstream(self, target: Target, to: str) -> Upstream:
+        """The way to a version through the mesh, which takes the Host and a header of ours for its decision."""
+        host = f"{self._service.name}.{self._service.namespace}.svc"
+        headers = (*target.headers, (virtual_services.WAY, f"{self._plan.run_id}.{to}"))
+        return Upstream(target.name, host, self._service.port, host_header=self._host, headers=headers)
+
+    def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
+        """All versions stand behind one admin interface."""
+        if self._admin is None:
+            return known
+        found = self._versions
+        return {
+            role: Point(
+                role, target.name, self._admin, self._entry, listener=role, log=found.folders.get(role), packets=found.captures.get(role)
+            )
+            for role, target in found.targets.items()
+        }
+
+    def describe(self) -> Sequence[str]:
+        """Lines for the summary."""
+        what = "the mesh mirrors what this run sends" if self._patched else "by port-forward, nothing is changed"
+        context = self._connection.context if self._connection else "?"
+        return [f"{self._versions.summary('istio', context)}; {what}", *self._versions.stays(), *self._notes]
+
+    def dropped(self) -> Mapping[str, int]:
+        """What our Envoy says it dropped, by reason."""
+        if self._admin is not None:
+            with contextlib.suppress(MirrorError):
+                self._dropped = dropped(self._admin)
+        return self._dropped
+
+    def failure(self) -> str | None:
+        """Why the mirror no longer works: its lease is lost, somebody took its routes out, or deleted its pod."""
+        if self._hold is not None and self._hold.lost:
+            return self._hold.lost
+        if self._watch is not None and self._watch.trouble:
+            return self._watch.trouble
+        trouble = self._forwarder.trouble if self._forwarder else None
+        return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
+
+    def stop(self) -> None:
+        """Take everything back; safe to call twice.
+
+        Raises:
+            MirrorError: something could not be taken back, with what to do about it.
+        """
+        try:
+            if self._watch is not None:
+                self._watch.stop()
+            if self._hold is not None:
+                self._see_off(self._hold)
+                self._notes += [f"left: {line}" for line in self._hold.end()]
+        finally:
+            self._versions.stop()
+            if self._forwarder is not None:
+                self._forwarder.close()
+                self._forwarder = self._admin = None
+            if self._connection is not None:
+                self._connection.close()
+
+    def _see_off(self, holding: hold.Hold) -> None:
+        """Take the routes back before our pod goes, and see them gone; what fails here is tried again by whoever takes back all."""
+        patched, self._patched = self._patched, None
+        if patched is None:
+            return
+        with contextlib.suppress(ShadowError):
+            holding.changes.take_back(patched)
+            if self._mirroring is not None and not self._mirroring.until_off():
+                self._notes.append(f"{patched} was put back, and the sidecar beside our pod still had this run's routes when it went")
+
+    def preview(self, connection: Connection) -> Preview:
+        """What a run would change, and the rights that it takes."""
+        service, run = self._service, self._plan.run_id
+        self._versions.find(connection)
+        like = [pod for found in self._versions.found.values() for pod in mesh.pods_of(connection, found)]
+        routes = self._routes(connection)
+        plan = routes.plan()
+        table, lacking = rights_table(connection, service.namespace, [*RIGHTS, *self._versions.tap_rights()])
+        lines = [
+            f"{self._versions.summary('istio', connection.context)}. While a run lasts, and taken back at its end:",
+            *(line for ref, body, _ in hold.objects(service.namespace, service.name, run) for line in created(ref, body)),
+            *(line for ref, body, _ in self.objects(like) for line in created(ref, body)),
+            *(
+                line
+                for ref, before, after in routes.as_patched(plan)
+                for line in (difference(ref, before, after) if before else created(ref, after))
+            ),
+            *plan.made.notes,
+            f"Rights in namespace {service.namespace}:",
+            *table,
+        ]
+        return Preview(tuple(lines), lacking)
+
+
+def check(settings: Settings) -> None:
+    """Look whether all that is configured goes with a mesh; no cluster is asked.
+
+    Raises:
+        SettingsError: something does not; the message says what to write.
+    """
+    versions.check(settings)
+    service = versions.service_of(settings)
+    for key, value, why in (
+        ("entry", service.entry, "requests enter by a client pod of ours in the mesh"),
+        ("scope", service.scope != "run", "only this run's requests are mirrored"),
+    ):
+        if value:
+            raise SettingsError(f"[tool.shadowdiff.service] {key}: the mirror istio does not do this: {why}. Leave the key out.")
+    for target in versions.targets_of(settings).values():
+        if target.workload is None:
+            message = f"Target {target.name}: the mirror istio mirrors between workloads of the mesh. Give it a `workload`."
+            raise SettingsError(message)
+        if target.tls is not None:
+            message = f"Target {target.name}, tls: TLS between sidecars is the mesh's business. Leave it out with the mirror istio."
+            raise SettingsError(message)
+
+
+def preview(plan: MirrorPlan) -> Preview:
+    """What a run would change, and the rights that it takes.
+
+    Raises:
+        ShadowError: it would not even begin.
+    """
+    from pytest_shadowdiff.cluster.connecting import connect
+
+    mirror = IstioMirror(plan)
+    service = versions.service_of(plan.settings)
+    connection = connect(service.context, plan.settings.allow_context)
+    return mirror.preview(connection)
+
+
+def create(plan: MirrorPlan) -> IstioMirror:
+    """The mirror, not yet started."""
+    return IstioMirror(plan)
