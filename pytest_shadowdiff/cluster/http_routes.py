@@ -72,13 +72,19 @@ def leads(route: Mapping[str, Any], wanted: Wanted) -> bool:
     return any(_backend(rule, str(route["metadata"]["namespace"]), wanted) is not None for rule in _rules(route))
 
 
-def planned(route: Mapping[str, Any], beside: Sequence[Mapping[str, Any]], wanted: Wanted) -> Planned:
+def probe_path(run: str) -> str:
+    """The path of a run's probes, which no rule of anybody's is for: before ours stands, no version answers them with more than 404."""
+    return f"/shadowdiff-probe-{run}"
+
+
+def planned(route: Mapping[str, Any], beside: Sequence[Mapping[str, Any]], wanted: Wanted, *, probe: bool = False) -> Planned:
     """The edits of one route.
 
     Args:
         route: as it is now.
         beside: the other routes for the same requests, each of which is planned as well.
         wanted: what the run wants.
+        probe: it also gets a rule for the run's probes, which are mirrored whatever else is.
 
     Raises:
         RouteRefusedError: a rule cannot be mirrored, or the route would outgrow what an HTTPRoute may have.
@@ -101,6 +107,8 @@ def planned(route: Mapping[str, Any], beside: Sequence[Mapping[str, Any]], wante
             copies.append(_mirrored(rule, name, backend, wanted))
         else:
             copies.append(_narrowed(rule, name, wanted))
+    if probe and copies:
+        copies.append(_probe(wanted))
     _check_size(route, copies)
     edits: list[Edit] = []
     current: Document = dict(route)
@@ -184,12 +192,24 @@ def _mirrored(rule: Mapping[str, Any], name: str, backend: Mapping[str, Any], wa
     made = _narrowed(rule, name, wanted)
     for field in _ONCE:
         made.pop(field, None)
-    service = {"group": "", "kind": "Service", "name": wanted.recorder}
     kept = {"filters": copy.deepcopy(backend["filters"])} if backend.get("filters") else {}
-    made["backendRefs"] = [{**service, "port": wanted.port, "weight": 1, **kept}]
-    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {**service, "port": wanted.copies}}}
+    recorder, mirror = _recorder(wanted)
+    made["backendRefs"] = [{**recorder, **kept}]
     made["filters"] = [*made.get("filters", ()), mirror]
     return made
+
+
+def _probe(wanted: Wanted) -> Document:
+    recorder, mirror = _recorder(wanted)
+    rule = {"matches": [{"path": {"type": "Exact", "value": probe_path(wanted.run)}}], "backendRefs": [recorder], "filters": [mirror]}
+    return _narrowed(rule, marks.object_name("shadowdiff", wanted.run, "probe"), wanted)
+
+
+def _recorder(wanted: Wanted) -> tuple[Document, Document]:
+    """Our recorder as a backend, and the filter that mirrors to it."""
+    service = {"group": "", "kind": "Service", "name": wanted.recorder}
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {**service, "port": wanted.copies}}}
+    return {**service, "port": wanted.port, "weight": 1}, mirror
 
 
 def _copied(routes: Sequence[Mapping[str, Any]], wanted: Wanted) -> frozenset[tuple[int, int]]:
@@ -226,7 +246,7 @@ def _check_size(route: Mapping[str, Any], copies: Sequence[Document]) -> None:
     rules = [*_rules(route), *copies]
     if len(rules) > RULES:
         raise RouteRefusedError(
-            f"{spell(route)}, spec.rules: {len(_rules(route))} rules, and {len(copies)} of them would get a copy for this run's requests; "
+            f"{spell(route)}, spec.rules: {len(_rules(route))} rules, and {len(copies)} more for this run's requests; "
             f"an HTTPRoute may have {RULES}. Split it into two routes, or take the mirror `kubernetes`."
         )
     total = sum(len(_matches(rule)) for rule in rules)

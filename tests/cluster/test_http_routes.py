@@ -148,6 +148,16 @@ def test_a_rule_of_another_route_that_a_copy_would_come_before_gets_one_as_well(
     assert not planned(special, (), WANTED).edits
 
 
+def test_probes_get_a_rule_that_does_nothing_but_mirror() -> None:
+    found = route(to("shop-v1", filters=[{"type": "CORS"}]))
+    rule = apply(found, planned(found, (), WANTED, probe=True).edits)["spec"]["rules"][1]
+    assert rule["name"] == "shadowdiff-r1-probe"
+    assert rule["matches"][0]["path"] == {"type": "Exact", "value": "/shadowdiff-probe-r1"}
+    assert [each["type"] for each in rule["filters"]] == ["RequestMirror"]
+    other = route(to("other"))
+    assert planned(other, (), WANTED, probe=True).edits == ()
+
+
 def test_rules_of_other_runs_are_not_copied() -> None:
     found = route(to("shop-v1"))
     once = apply(found, planned(found, (), WANTED).edits)
@@ -175,7 +185,7 @@ def test_a_mirror_that_stands_there_already_is_refused_by_name() -> None:
 
 def test_what_would_outgrow_an_http_route_is_refused_by_name() -> None:
     paths = [to("shop-v1", matches=[{"path": {"value": f"/{number}"}}]) for number in range(9)]
-    assert "HTTPRoute default/shop, spec.rules: 9 rules, and 9 of them would get a copy" in refused(route(*paths))
+    assert "HTTPRoute default/shop, spec.rules: 9 rules, and 9 more for this run" in refused(route(*paths))
     assert len(patched(route(*paths[:8]))) == 16
     matches = [{"path": {"value": f"/{number}"}} for number in range(64)]
     assert "130 matches" in refused(route(to("shop-v1", matches=matches), to("shop-v1", matches=[{"path": {"value": "/"}}])))
@@ -248,7 +258,7 @@ def plans(found: dict[str, Any], beside: dict[str, Any] | None = None) -> list[d
     """The routes patched; None where they are refused."""
     every = [found, *([beside] if beside else [])]
     try:
-        return [apply(one, planned(one, [other for other in every if other is not one], WANTED).edits) for one in every]
+        return [apply(one, planned(one, [other for other in every if other is not one], WANTED, probe=one is found).edits) for one in every]
     except RouteRefusedError:
         return None
 
