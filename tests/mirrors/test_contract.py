@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -197,6 +198,13 @@ def test_a_caller_that_leaves_is_skipped(caller: Caller) -> None:
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
         connection.sendall(b"GET /slow?0.3 HTTP/1.1\r\nHost: here\r\n\r\n")
     assert caller.verdicts() == ["skipped"]
+
+
+@pytest.mark.parametrize("path", ["/json", "/chunks", "/in-two?0.3", "/large?3000000"])
+def test_a_caller_that_looks_at_the_status_only_is_compared(caller: Caller, path: str) -> None:
+    with urllib.request.urlopen(caller.entry.url + path) as response:
+        assert response.status == 200
+    assert caller.verdicts() == ["same"]
 
 
 def test_a_caller_that_only_waits_gets_its_answer(caller: Caller, mirrored: Mirrored) -> None:

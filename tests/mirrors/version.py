@@ -68,6 +68,13 @@ def slow(asked: Asked) -> bool:
     return asked.send(as_json({"id": 7}))
 
 
+def in_two(asked: Asked) -> bool:
+    whole = as_json(WIDGET)
+    asked.connection.sendall(whole[:-5])
+    time.sleep(float(asked.query))
+    return asked.send(whole[-5:])
+
+
 def reset(asked: Asked) -> bool:
     asked.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
@@ -114,6 +121,7 @@ PATHS: dict[str, Callable[[Asked], bool]] = {
     "/upgrade": upgrade,
     "/hang": hang,
     "/slow": slow,
+    "/in-two": in_two,
     "/reset": reset,
 }
 
