@@ -19,6 +19,8 @@ from pytest_shadowdiff.model import Exchange, Headers, Request, Response
 
 BODILESS = frozenset({204, 304})
 TAP = "envoy"
+BROKEN_OFF = b"upstream connect error or disconnect/reset before headers"
+"""So begins what the sidecar of a version answers for it, and no header tells it from an answer of the version's own."""
 HUNG_UP = "the connection ended before an answer began"
 
 
@@ -81,6 +83,9 @@ def _exchange(trace: Mapping[str, Any], asked: Mapping[str, str], headers: Heade
     if told.get(marks.ANSWERED, marks.BY_VERSION) != marks.BY_VERSION:
         return Exchange(request, None, started, problem=f"no answer; Envoy says {told[marks.ANSWERED].strip()}", tap=TAP)
     body, cut = _body(answer)
+    if marks.ANSWERED in told and body.startswith(BROKEN_OFF):
+        said = body[:200].decode("latin-1")
+        return Exchange(request, None, started, problem=f"no answer; the proxy beside the version says {said}", tap=TAP)
     trailers = _headers(answer.get("trailers", ()))
     microseconds = dict(trailers).get(marks.END)
     response = Response(

