@@ -36,10 +36,11 @@ class Backend(NamedTuple):
 
 MIRRORS: Mapping[str, Backend] = {
     "local": Backend("pytest_shadowdiff.mirror.local", taps=("proxy",)),
-    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs"), enacts_routes=True, needs=True),
+    "docker": Backend("pytest_shadowdiff.mirror.docker", taps=("envoy", "logs", "tcpdump"), enacts_routes=True, needs=True),
     "envoy": Backend("pytest_shadowdiff.mirror.envoy", taps=("envoy", "logs", "tcpdump"), enacts_routes=True, needs=True),
     "kubernetes": Backend("pytest_shadowdiff.mirror.kubernetes", taps=("envoy", "logs", "tcpdump"), ways=("workload", "url"), needs=True),
     "istio": Backend("pytest_shadowdiff.mirror.istio", taps=("envoy", "logs", "tcpdump"), ways=("workload",), needs=True),
+    "gateway-api": Backend("pytest_shadowdiff.mirror.gateway_api", taps=("envoy", "logs", "tcpdump"), ways=("workload",), needs=True),
 }
 
 
