@@ -272,6 +272,8 @@ class Point:
         listener: the name of the Envoy's listener before the version, where one Envoy stands before several.
         log: file that the version's output goes to.
         port: TCP port at which the version listens.
+        host: the address at which it listens there, as seen from this machine.
+        interface: of this machine, on which packets to it pass; empty where they pass on none.
         packets: captures the version's packets where it runs elsewhere (`captures.elsewhere.Packets`).
     """
 
@@ -282,4 +284,6 @@ class Point:
     listener: str | None = None
     log: Path | None = None
     port: int | None = None
+    host: str = "127.0.0.1"
+    interface: str = "lo"
     packets: Any = None

@@ -98,11 +98,6 @@ class Container:
         except (DockerException, OSError, tarfile.TarError):
             return None
 
-    def address(self, network: str) -> str:
-        """Its IP address in a network; empty where it is not in it."""
-        self._raw.reload()
-        return str(self._raw.attrs["NetworkSettings"]["Networks"].get(network, {}).get("IPAddress", ""))
-
     def failure(self) -> str | None:
         """How it ended by itself, with its last lines; None while it runs."""
         state = self._state()

@@ -97,14 +97,14 @@ class Engine:
             raise SetupError(f"The network {name} cannot be made: {_said(error)}") from None
         return name
 
-    def join(self, target: str, published: int, alias: str) -> int | None:
+    def join(self, target: str, published: int, alias: str) -> tuple[str, int] | None:
         """Let a target's container of this run into the run's network, under another name.
 
         Args:
             published: the port at the engine's host by which it is reached; two containers may be one target's.
 
         Returns:
-            The port it listens on inside; None where this run has no such container.
+            Its address in that network and the port it listens on; None where this run has no such container.
         """
         from docker.errors import DockerException
 
@@ -113,12 +113,24 @@ class Engine:
             for raw in self._client.client.containers.list(filters={"label": labels}):
                 inside = int(raw.labels[owners.PORT])
                 if str(published) in {place["HostPort"] for place in raw.ports.get(f"{inside}/tcp") or ()}:
-                    self.network()
+                    name = self.network()
                     self._networks()[0].connect(raw, aliases=[alias])
-                    return inside
+                    raw.reload()
+                    return str(raw.attrs["NetworkSettings"]["Networks"][name]["IPAddress"]), inside
         except (DockerException, OSError) as error:
             raise SetupError(f"The container of target {target} cannot join the network of its run: {_said(error)}") from None
         return None
+
+    def bridge(self) -> str:
+        """The interface of this machine on which packets pass in the run's network; empty where there is none."""
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, OSError):
+            for network in self._networks():
+                options = network.attrs.get("Options") or {}
+                name = options.get("com.docker.network.bridge.name") or f"br-{str(network.id)[:12]}"
+                return name if self.is_local and Path("/sys/class/net", name).exists() else ""
+        return ""
 
     def remove_network(self) -> None:
         """Remove the network of this run, where there is one; what is still in it leaves it first."""

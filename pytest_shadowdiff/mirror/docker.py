@@ -39,6 +39,7 @@ class DockerMirror:
         self._engine: Engine | None = None
         self._container: Container | None = None
         self._admin = self._entry = ("", 0)
+        self._inside_at: Mapping[str, tuple[str, int]] = {}
         self._dropped: Mapping[str, int] = {}
         self._ended: str | None = None
         self._looked = 0.0
@@ -66,8 +67,13 @@ class DockerMirror:
         )
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
-        """All versions stand behind one admin interface."""
-        return {role: replace(point, admin=self._admin, entry=self._entry, listener=role) for role, point in known.items()}
+        """All versions stand behind one admin interface; inside the run's network their packets pass on its bridge."""
+        found = {role: replace(point, admin=self._admin, entry=self._entry, listener=role) for role, point in known.items()}
+        if self._engine is None or not self._inside_at:
+            return found
+        bridge = self._engine.bridge()
+        at = self._inside_at
+        return {role: replace(point, host=at[role][0], port=at[role][1], interface=bridge) for role, point in found.items()}
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
@@ -142,12 +148,15 @@ class DockerMirror:
 
     def _inside(self, engine: Engine) -> list[Version] | None:
         """The versions as they are reached inside the run's network; None where one is no container of this run."""
-        found = []
+        found: list[Version] = []
+        places: dict[str, tuple[str, int]] = {}
         for version in self._versions:
-            port = engine.join(version.upstream.name, version.upstream.port, version.name)
-            if port is None:
+            place = engine.join(version.upstream.name, version.upstream.port, version.name)
+            if place is None:
                 return None
-            found.append(replace(version, upstream=replace(version.upstream, host=version.name, port=port)))
+            places[version.name] = place
+            found.append(replace(version, upstream=replace(version.upstream, host=version.name, port=place[1])))
+        self._inside_at = places
         return found
 
     def _await(self, container: Container, *, own: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from pytest_shadowdiff.backends import TapPlan
 from pytest_shadowdiff.captures.elsewhere import Elsewhere
@@ -18,6 +19,7 @@ from pytest_shadowdiff.model import Role
 from pytest_shadowdiff.settings import Settings, Target
 from pytest_shadowdiff.spool import Gap, Seen, Writer
 
+LOOPBACK = "127.0.0.1"
 ID, RUN, ATTEMPT = "x-shadowdiff-id", "x-shadowdiff-run", "x-shadowdiff-attempt"
 
 
@@ -30,13 +32,14 @@ class TcpdumpTap:
 
     def __init__(self, plan: TapPlan) -> None:
         self._run_id = plan.run_id
-        self._ports = {_port(plan, role): role for role in plan.points}
-        if len(self._ports) < len(plan.points):
-            raise SettingsError("The tap `tcpdump` tells versions apart by their ports, and two have the same one.")
+        self._places = {_place(plan, role): role for role in plan.points}
+        if len(self._places) < len(plan.points):
+            raise SettingsError("The tap `tcpdump` tells versions apart by their addresses, and two have the same one.")
         self._exchanges = Exchanges("tcpdump")
         self._lock = threading.Lock()
         self._writer = Writer(plan.spool, "tap-tcpdump")
-        self._tcpdump = Tcpdump(list(self._ports), self._passed)
+        interface = next(iter(plan.points.values())).interface
+        self._tcpdump = Tcpdump([port for _, port in self._places], self._passed, interface)
         self._dropped = 0
         self._since = time.time()
 
@@ -69,7 +72,7 @@ class TcpdumpTap:
                 self._write(one)
             if dropped > self._dropped:
                 reason = f"tcpdump lost {dropped - self._dropped} packets"
-                for role in self._ports.values():
+                for role in self._places.values():
                     self._writer.append(Gap(role, self._since, time.time(), reason))
             self._dropped = dropped
         self._since = time.time()
@@ -81,7 +84,7 @@ class TcpdumpTap:
             self._writer.close()
 
     def _marked(self) -> bool:
-        return all(self._tcpdump.mark(("127.0.0.1", port)) for port in self._ports)
+        return all(self._tcpdump.mark(place) for place in self._places)
 
     def _passed(self, segment: Segment) -> None:
         with self._lock:
@@ -89,7 +92,8 @@ class TcpdumpTap:
                 self._write(one)
 
     def _write(self, one: Passed) -> None:
-        role = self._ports.get(int(one.server[1]))
+        host, port = one.server[0], int(one.server[1])
+        role = self._places.get((LOOPBACK if ip_address(host).is_loopback else host, port))
         event = None if role is None else _event(self._run_id, role, one)
         if event is not None:
             self._writer.append(event)
@@ -100,14 +104,20 @@ def _attempt(headers: Mapping[str, str]) -> int:
     return int(text) if text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004 - nobody is asked a hundred thousand times
 
 
-def _port(plan: TapPlan, role: Role) -> int:
-    port = plan.points[role].port
+def _place(plan: TapPlan, role: Role) -> tuple[str, int]:
+    """Where a version's packets go to, as the capture shows it."""
+    point = plan.points[role]
     target = _target(plan.settings, role)
     if target is not None and (target.tls is not None or (target.url or "").startswith("https:")):
         raise SettingsError(f"targets.{target.name}: its traffic is encrypted, and the tap `tcpdump` cannot read it. Take another tap.")
-    if port is None:
+    if point.port is None:
         raise SettingsError(f"The tap `tcpdump` knows no port of the {role} on this machine. Take another tap.")
-    return port
+    if not point.interface:
+        raise SettingsError(
+            f"The packets of the {role} pass on no interface of this machine (an engine elsewhere, rootless, or in a virtual machine), "
+            "so the tap `tcpdump` cannot capture them. Take another tap."
+        )
+    return point.host, point.port
 
 
 def _target(settings: Settings, role: Role) -> Target | None:

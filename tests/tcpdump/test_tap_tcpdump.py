@@ -140,6 +140,8 @@ def test_encrypted_versions_and_versions_without_a_port_are_refused(tmp_path: Pa
     encrypted = Settings(Target("v1", url="https://127.0.0.1:1"))
     with pytest.raises(SettingsError, match=r"targets\.v1: its traffic is encrypted"):
         TcpdumpTap(TapPlan(encrypted, "run", tmp_path, {"primary": Point("primary", "v1", port=1)}))
+    with pytest.raises(SettingsError, match="pass on no interface of this machine"):
+        TcpdumpTap(TapPlan(settings(), "run", tmp_path, {"primary": Point("primary", "v1", port=1, interface="")}))
     with pytest.raises(SettingsError, match="knows no port of the primary"):
         TcpdumpTap(TapPlan(settings(), "run", tmp_path, {"primary": Point("primary", "v1")}))
 
