@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from pytest_shadowdiff.captures.files import exchanges
 from pytest_shadowdiff.errors import SettingsError
 
 LOOK_SECONDS = 0.3
+STILL_SECONDS = 1.0
+"""How long nothing may be added before what is not whole is taken for lost; writers hold packets back for a moment."""
 JOIN_SECONDS = 10.0
 
 
@@ -28,6 +31,7 @@ class Growing:
         self._path = path
         self._seen = seen
         self._size = -1
+        self._grown = 0.0
         self._told: set[tuple[str, str, str, float]] = set()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -58,8 +62,9 @@ class Growing:
         size = self._path.stat().st_size if self._path.exists() else 0
         if not size:
             return
-        still = size == self._size
-        self._size = size
+        if size != self._size:
+            self._size, self._grown = size, time.monotonic()
+        still = time.monotonic() - self._grown > STILL_SECONDS
         try:
             for one in exchanges(self._path, Counter()):
                 self._tell(one, still=still)
