@@ -31,7 +31,8 @@ CHUNK = 200
 """Pairs that one process judges at a time."""
 KEPT = 50
 """Pairs of each kind that are kept to be shown."""
-_SHOWN = (Verdict.DIFFERENT, Verdict.INCOMPLETE)
+SHOWN = (Verdict.DIFFERENT, Verdict.INCOMPLETE)
+"""Verdicts whose pairs are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ def judged(pairs: Sequence[Pair], terms: Terms, jobs: int | None = None) -> Judg
     Args:
         jobs: how many processes; None takes one a core.
     """
-    result = Judged(Summary(_redactor(terms)))
-    counts = dict.fromkeys(_SHOWN, 0)
+    result = Judged(Summary(redactor_of(terms)))
+    counts = dict.fromkeys(SHOWN, 0)
     for part in _parts(pairs, terms, jobs or os.cpu_count() or 1):
         result.summary.merge(Summary.from_dict(part.summary))
         for pair in part.shown:
@@ -119,7 +120,7 @@ def _parts(pairs: Sequence[Pair], terms: Terms, jobs: int) -> Iterator[_Part]:
 
 
 def _judge_chunk(terms: Terms, number: int, pairs: Sequence[Pair]) -> _Part:
-    redactor = _redactor(terms)
+    redactor = redactor_of(terms)
     accepting = Accepting(terms.accepted, records=False, redactor=redactor)
     endpoints = Endpoints(terms.settings.rules, terms.settings.endpoints)
     summary = Summary(redactor)
@@ -135,7 +136,7 @@ def _judge_chunk(terms: Terms, number: int, pairs: Sequence[Pair]) -> _Part:
             summary.add(result)
             if terms.records:
                 lines.write(json.dumps(pair_record(result, redactor)) + "\n")
-            if result.verdict in _SHOWN and len(kept) < 2 * KEPT:
+            if result.verdict in SHOWN and len(kept) < 2 * KEPT:
                 kept.append(shown(result, redactor).pair)
     return _Part(summary.to_dict(), kept, file, of_use, frozenset(accepting.used))
 
@@ -149,6 +150,7 @@ def _judgement(pair: Pair, settings: Settings, accepting: Accepting) -> Judgemen
         return Judgement(Verdict.INCOMPLETE, str(error))
 
 
-def _redactor(terms: Terms) -> Redactor:
+def redactor_of(terms: Terms) -> Redactor:
+    """What all that is shown or written goes through."""
     secrets = (value for target in terms.settings.targets.values() for _, value in target.headers)
     return Redactor(secrets=secrets, names=terms.settings.redact, key=terms.key)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_shadowdiff import mirror, rules, tap, targets
+from pytest_shadowdiff import kept, mirror, rules, tap, targets
 from pytest_shadowdiff.accepting import Accepting
 from pytest_shadowdiff.backends import Mirror, MirrorPlan, TapPlan
 from pytest_shadowdiff.endpoints import Endpoints
@@ -112,12 +112,14 @@ class Run:
     Attributes:
         lines: what the mirror and the versions say of themselves, once it has ended.
         rules_of_use: origins of the rules that silenced something.
+        authority: the Host by which a mesh's routes know the versions, once it has started; empty elsewhere.
     """
 
     def __init__(self, settings: Settings, hooks: Hooks, acceptances: Sequence[Acceptance] = (), redactor: Redactor | None = None) -> None:
         self.settings = settings
         self.relay: Relay
         self.id = secrets.token_hex(4)
+        self.authority = ""
         self._folder = Folder()
         self.directory = self._folder.path
         self.redactor = redactor or redactor_of(settings, hooks)
@@ -134,6 +136,7 @@ class Run:
         self._evidence = Evidence()
         self._judging: Judging | None = None
         self._mirror: Mirror | None = None
+        self._notes: kept.Notes | None = None
 
     @property
     def versions(self) -> Mapping[str, Version]:
@@ -181,6 +184,7 @@ class Run:
         self._mirror = mirror.create(settings.mirror, plan)
         self._ends.callback(self._mirror.stop)
         routing = self._mirror.start()
+        self.authority = routing.authority
         self.relay = Relay(
             routing,
             directory=self.directory,
@@ -229,9 +233,19 @@ class Run:
             origins=self._origins(),
         )
         reader = Reader(self.directory, finished="compress" if settings.keep else "delete")
+        if settings.keep:
+            self._note(way.origins)
         self._judging = Judging(reader, way, self.verdicts, timeout=settings.timeout)
         self._ends.callback(self._judging.stop)
         self._judging.start()
+
+    def _note(self, origins: Mapping[Role, tuple[str, ...]]) -> None:
+        """What whoever judges the spool again has to know of this run."""
+        names = {role: version.name for role, version in self.versions.items()}
+        hooks = [item.name for item in fields(self._hooks) if getattr(self._hooks, item.name) is not None]
+        terms = kept.Terms(names["primary"], names["candidate"], self.settings.mirror, self.settings.timeout, hooks, origins)
+        self._notes = kept.Notes(self.directory, terms)
+        self._ends.callback(self._notes.close)
 
     def _origins(self) -> Mapping[Role, tuple[str, ...]]:
         """The addresses at which the versions were reached: a service may build its links from them."""
@@ -269,6 +283,8 @@ class Run:
         key = test if number == 1 else f"{test} ({number})"
         if self._judging is not None:
             self._judging.expect(key, test, tuple(marked))
+        if self._notes is not None:
+            self._notes.test(key, test, marked)
         return Entry(key, test, self.relay.open_entry(key, unsafe=unsafe and self.settings.allow_unsafe), self)
 
     def finish(self, entry: Entry) -> None:

@@ -28,6 +28,7 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = {
     "diff": Command("pytest_shadowdiff.cli.diff", "compare traffic that was captured elsewhere"),
+    "judge": Command("pytest_shadowdiff.cli.judge", "judge a run that was kept again, by the rules as they are now"),
     "plan": Command("pytest_shadowdiff.cli.plan", "print what a run would change in a cluster, and change nothing"),
     "cleanup": Command("pytest_shadowdiff.cli.cleanup", "put back and remove what killed runs left behind"),
     "report": Command("pytest_shadowdiff.cli.report", "render a run's JSON report again, in another form"),

@@ -65,6 +65,7 @@ def _part(session: Session) -> Part:
         problems=[session.redactor.text(problem) for problem in session.problems],
         rules=sorted({origin for run in session.runs for origin in run.rules_of_use}),
         used=[list(key) for run in session.runs for key in sorted(run.accepting.used)],
+        kept=[os.fspath(run.directory) for run in session.runs if session.settings.keep],
     )
 
 
@@ -182,6 +183,5 @@ def summarize(session: Session, terminalreporter: pytest.TerminalReporter) -> No
     )
     for text, markup in lines:
         terminalreporter.write_line(text, **markup)
-    if session.settings.keep:
-        for run in session.runs:
-            terminalreporter.write_line(f"spool kept in {os.fspath(run.directory)}")
+    for folder in result.kept:
+        terminalreporter.write_line(f"spool kept in {folder}")

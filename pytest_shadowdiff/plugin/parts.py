@@ -27,6 +27,7 @@ class Part:
         used: keys of the acceptances that let something through.
         problems: what makes the run fail although each test may have passed.
         rules: origins of the rules that silenced something.
+        kept: folders of spools that stay.
     """
 
     asked: int = 0
@@ -37,6 +38,7 @@ class Part:
     used: Sequence[Sequence[str]] = ()
     problems: Sequence[str] = ()
     rules: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """As it travels between processes."""
@@ -68,6 +70,7 @@ class Result:
         used: keys of the acceptances that let something through.
         problems: what makes the run fail although each test may have passed, each line once.
         rules: origins of the rules that silenced something.
+        kept: folders of spools that stay.
     """
 
     def __init__(self, summary: Summary) -> None:
@@ -79,6 +82,7 @@ class Result:
         self.used: set[Key] = set()
         self.problems: list[str] = []
         self.rules: set[str] = set()
+        self.kept: list[str] = []
 
 
 def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
@@ -95,6 +99,7 @@ def add_up(parts: Sequence[Part], redactor: Redactor) -> Result:
             result.accepted.append(Acceptance(endpoint, path, kind, tuple((primary, candidate) for primary, candidate in values)))
         result.problems += [problem for problem in part.problems if problem not in result.problems]
         result.rules.update(part.rules)
+        result.kept += part.kept
         result.used |= {(endpoint, path, kind) for endpoint, path, kind in part.used}
         if part.summary is not None:
             result.summary.merge(Summary.from_dict(part.summary))

@@ -68,6 +68,15 @@ class _Kept:
     held: dict[Path, int] = field(default_factory=dict)
 
 
+def writers(directory: Path) -> list[str]:
+    """The names of all that have written there so far."""
+    try:
+        files = [path.name.removesuffix(PACKED) for path in directory.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted({name[: -len(raw.SUFFIX) - _DIGITS] for name in files if name.endswith(raw.SUFFIX)})
+
+
 class Reader:
     """Yields what all writers of a directory have written, each writer's events in order.
 
@@ -77,10 +86,12 @@ class Reader:
         directory: where the writers put their segments; it need not be there yet.
         finished: what becomes of segments that have been read to their end, when another follows; they are
             compressed when nothing else is to be read.
+        writer: whose segments are read; None reads those of all.
     """
 
-    def __init__(self, directory: Path, *, finished: Finished = "leave") -> None:
+    def __init__(self, directory: Path, *, finished: Finished = "leave", writer: str | None = None) -> None:
         self._directory = directory
+        self._writer = writer
         self._what_becomes = finished
         self._series: dict[str, Series] = {}
         self._open: dict[str, _Open] = {}
@@ -115,13 +126,10 @@ class Reader:
                 yield self._opened(pair, self._open[pair], b"")
 
     def _all(self) -> list[Series]:
-        try:
-            files = [path.name.removesuffix(PACKED) for path in self._directory.iterdir()]
-        except FileNotFoundError:
-            return []
-        names = {name[: -len(raw.SUFFIX) - _DIGITS] for name in files if name.endswith(raw.SUFFIX)}
-        for name in sorted(names - self._series.keys()):
-            self._series[name] = Series(self._directory, name)
+        names = writers(self._directory) if self._writer is None else [self._writer]
+        for name in names:
+            if name not in self._series:
+                self._series[name] = Series(self._directory, name)
         return list(self._series.values())
 
     def _events_of(self, record: Record) -> Iterator[Event]:

@@ -1,0 +1,67 @@
+"""`shadowdiff judge FOLDER`: a run that was kept, judged again by the rules as they are now."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_shadowdiff.cli import outcome
+
+if TYPE_CHECKING:
+    from pytest_shadowdiff.kept import Kept
+
+NOTHING = "Nothing was compared: what was kept holds no pair."
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="where `keep = true` left a run; of a run with workers, all of theirs",
+    )
+    outcome.register(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge, print, write reports.
+
+    Returns:
+        0 where nothing differs, 1 where something does, has no verdict, or nothing was compared.
+
+    Raises:
+        ShadowError: a spool or the configuration is wrong.
+    """
+    from pytest_shadowdiff import kept, offline, replay
+    from pytest_shadowdiff.acceptances import load
+    from pytest_shadowdiff.accepting import file_of
+    from pytest_shadowdiff.cli.console import console
+    from pytest_shadowdiff.report.failure import View
+
+    settings = outcome.settings_of(arguments)
+    runs = [kept.read(folder) for folder in arguments.folders]
+    terms = runs[0].terms
+    out = console()
+    view = View(out.width, arguments.verbose - arguments.quiet, terms.primary, terms.candidate)
+    accepted = load(file_of(settings.home))
+    with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:
+        judged = replay.judged(
+            runs, offline.Terms(settings, accepted, secrets.token_bytes(16), Path(folder), records=bool(settings.reports))
+        )
+        written = list(outcome.reports(settings, judged, view, terms.mirror))
+    notes = [*([] if judged.summary.pairs else [NOTHING]), *_hooks(runs), *outcome.idle(settings, accepted, judged)]
+    outcome.show(out, judged, view, notes, written)
+    return outcome.status(judged)
+
+
+def _hooks(runs: Sequence[Kept]) -> Iterator[str]:
+    hooks = sorted({hook for run in runs for hook in run.terms.hooks})
+    if hooks:
+        names = ", ".join(f"pytest_shadowdiff_{hook}" for hook in hooks)
+        yield f"The run had hooks of plugins, which do nothing here: {names}. Verdicts, and what is redacted, may be others."
