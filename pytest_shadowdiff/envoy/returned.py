@@ -3,8 +3,8 @@
     entry ──► the Gateway, whose rule for this run leads back ──► requests ──► primary   (tap) ──► the primary
                                                         └copy─► copies   ──► candidate (tap) ──► the candidate
 
-What is asked of one version alone takes the same way, so that the rule's filters apply to it: a header says whom it is for,
-and its copy ends here.
+What is asked of one version alone, and what is not to be mirrored, takes the same way, so that the rule's filters apply to it:
+a header says whom it is for, and its copy ends here.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Returns:
         probe: the path of probes.
         requests, copies: the ports that the rules lead to, and that they mirror to.
         unsafe: methods other than GET, HEAD and OPTIONS may be mirrored.
+        meshed: sidecars stand beside the versions, and answer where a version breaks off.
     """
 
     gateway: Upstream
@@ -45,13 +46,19 @@ class Returns:
     requests: int
     copies: int
     unsafe: bool = False
+    meshed: bool = False
 
 
 def returned(configuration: Configuration, returns: Returns) -> Json:
     """Envoy's bootstrap."""
     made = configuration.rendered()
     resources = made["static_resources"]
-    entry = resources["listeners"][0]
+    entry, *inner = resources["listeners"]
+    if returns.meshed:
+        for listener in inner:
+            _manager(listener)["route_config"]["virtual_hosts"][0]["response_headers_to_add"] = [
+                _header(marks.ANSWERED, "%RESPONSE_CODE_DETAILS%")
+            ]
     sides = [version.name for version in configuration.versions]
     resources["listeners"] += [
         _listener(entry, "requests", returns.requests, _to_sides(sides, configuration.run_id)),
@@ -77,7 +84,7 @@ def _enter(sides: Sequence[str], run: str, returns: Returns) -> Sequence[Json]:
         {"match": _with({marks.PROBE: None}), "route": probes, **_way(MIRROR)},
         *({"match": _with({marks.SIDE: side}), "route": action, **_way(side)} for side in sides),
         {"match": _with({marks.RUN: run}), "route": action, **_way(MIRROR)},
-        {"match": _with({}), "route": action},
+        {"match": _with({}), "route": action, "request_headers_to_add": [_header(WAY, sides[0]), _header(marks.RUN, run)]},
     ]
 
 
@@ -116,7 +123,11 @@ def _with(headers: Mapping[str, str | None]) -> Json:
 
 
 def _way(to: str) -> Json:
-    return {"request_headers_to_add": [{"header": {"key": WAY, "value": to}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
+    return {"request_headers_to_add": [_header(WAY, to)]}
+
+
+def _header(name: str, value: str) -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _listener(entry: Json, name: str, port: int, routes: Sequence[Json]) -> Json:

@@ -197,11 +197,11 @@ class GatewayMirror:
                 for role, found in self._versions.found.items()
             ),
             (Ref(SERVICES, namespace, self._name), {"spec": {"selector": selector, "ports": ports}}, "recorder"),
-            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {CONFIG: self._configuration(plan)}}, "configuration"),
+            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {CONFIG: self._configuration(plan, meshed=bool(like))}}, "configuration"),
             (Ref(PODS, namespace, self._name), pod, "envoy"),
         ]
 
-    def _configuration(self, plan: Plan) -> str:
+    def _configuration(self, plan: Plan, *, meshed: bool) -> str:
         settings, door = self._plan.settings, plan.door
         upstreams = {
             role: Upstream(
@@ -224,7 +224,7 @@ class GatewayMirror:
         )
         tls = Tls(server_name=door.host.partition(":")[0]) if urlsplit(self._service.entry or "").scheme == "https" else None
         gateway = Upstream("the Gateway", door.address, door.port, tls=tls, host_header=door.host)
-        returns = Returns(gateway, http_routes.probe_path(self._plan.run_id), REQUESTS, COPIES, unsafe=settings.allow_unsafe)
+        returns = Returns(gateway, http_routes.probe_path(self._plan.run_id), REQUESTS, COPIES, unsafe=settings.allow_unsafe, meshed=meshed)
         return json.dumps(returned(configuration, returns))
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:

@@ -101,7 +101,7 @@ def test_envoy_takes_its_configuration(tmp_path: Path, sides: tuple[str, ...]) -
     upstreams = {side: Upstream(side, f"{side}.here.svc", 17090) for side in sides}
     versions = versions_of(upstreams.get("primary"), upstreams.get("candidate"), upstreams.get("control"))
     gateway = Upstream("gateway", "gateway.here.svc", 80, host_header="shop.example")
-    made = returned(Configuration("r1", versions, entry=Address(port=17080)), Returns(gateway, "/probe", 17081, 17082))
+    made = returned(Configuration("r1", versions, entry=Address(port=17080)), Returns(gateway, "/probe", 17081, 17082, meshed=True))
     file = tmp_path / "envoy.json"
     file.write_text(json.dumps(made), encoding="utf-8")
     done = subprocess.run(

@@ -42,6 +42,7 @@ WAYS = [
     pytest.param(("docker", "image"), id="docker", marks=pytest.mark.docker),
     pytest.param(("kubernetes", "workload"), id="kubernetes", marks=pytest.mark.cluster),
     pytest.param(("istio", "workload"), id="istio", marks=[pytest.mark.cluster, pytest.mark.istio]),
+    pytest.param(("gateway-api", "workload"), id="gateway-api", marks=[pytest.mark.cluster, pytest.mark.istio]),
 ]
 
 
@@ -72,6 +73,11 @@ class Mirrored:
     def meshed(self) -> bool:
         """Whether the mesh's own proxies are on the way: they write names of headers small, and drop trailers."""
         return self.mirror in MESHES
+
+    @property
+    def host(self) -> str:
+        """The Host by which a mesh's routes are found."""
+        return "versions.example" if self.mirror == "gateway-api" else "versions:80"
 
     def seen(self, role: Role, path: str) -> list[tuple[str, str]]:
         """How a version saw the requests for a path: head and body of each, asked past the mirror."""
@@ -138,6 +144,8 @@ def mirrored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(f"the mirror {mirror} does not mirror a {way} yet")
     with ExitStack() as stack:
         cluster = stack.enter_context(deployed(meshed=mirror in MESHES)) if way == "workload" else None
+        if cluster is not None and mirror == "gateway-api":
+            behind_a_gateway(cluster.service)
         run = _run(mirror, way, tmp_path_factory.mktemp("home"), cluster.service if cluster else None)
         stack.callback(run.remove)
         stack.callback(run.stop)
@@ -196,6 +204,36 @@ def deployed(*, meshed: bool) -> Iterator[Deployed]:
             pods.until_running(connection, Ref(PODS, name, version), 60)
             addresses[role] = forwarder.open(Way(name, partial(str, version), 8080))  # type: ignore[index]
         yield Deployed(Service("versions", name, 80, lease_seconds=30), addresses)
+
+
+def behind_a_gateway(service: Service) -> None:
+    """A Gateway, and a route of it that leads to the Service; returns when its controller has taken both."""
+    from pytest_shadowdiff.cluster import gateways, objects
+    from pytest_shadowdiff.cluster.connecting import connect, ticks, until
+    from pytest_shadowdiff.cluster.http_routes import HTTP_ROUTES
+    from pytest_shadowdiff.cluster.objects import Ref
+
+    namespace = service.namespace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", os.environ["SHADOWDIFF_TEST_KUBECONFIG"])
+        connection = connect(None, None)
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    metadata = {"annotations": {"networking.istio.io/service-type": "ClusterIP"}}
+    gateway, route = Ref(gateways.GATEWAYS, namespace, "gateway"), Ref(HTTP_ROUTES, namespace, "versions")
+    objects.create(connection, gateway, {"metadata": metadata, "spec": {"gatewayClassName": "istio", "listeners": [listener]}})
+    rule = {"backendRefs": [{"name": service.name, "port": service.port}]}
+    objects.create(connection, route, {"spec": {"parentRefs": [{"name": "gateway"}], "hostnames": ["versions.example"], "rules": [rule]}})
+
+    def taken() -> bool:
+        found = objects.get(connection, route)
+        programmed = {
+            each["type"]: each["status"] for each in (objects.get(connection, gateway).get("status") or {}).get("conditions") or ()
+        }
+        (parent,) = gateways.parents_of(found)
+        return programmed.get("Programmed") == "True" and not gateways.trouble(found, parent)
+
+    assert until(ticks() + 90, taken)
+    connection.close()
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_both_versions_see_the_same_request(caller: Caller, mirrored: Mirrored) 
     ((first, _),), ((second, _),) = mirrored.seen("primary", path), mirrored.seen("candidate", path)
     assert first.split("\r\n")[0] == second.split("\r\n")[0] == f"GET {path} HTTP/1.1"
     assert fields(first) == fields(second)
-    assert fields(first)["host"] == ("versions:80" if mirrored.meshed else "shop.example:81")
+    assert fields(first)["host"] == (mirrored.host if mirrored.meshed else "shop.example:81")
     assert fields(first)["x-forwarded-for"] == "203.0.113.9"
     assert fields(first)["x-odd"] == "1"
 
