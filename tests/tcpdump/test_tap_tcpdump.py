@@ -8,9 +8,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,10 +23,13 @@ from pytest_shadowdiff.envoy import binary
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
 from pytest_shadowdiff.mirror.envoy import EnvoyMirror
 from pytest_shadowdiff.model import Exchange, Point, Role, Upstream
-from pytest_shadowdiff.settings import Settings, Target
+from pytest_shadowdiff.relay import Relay
+from pytest_shadowdiff.settings import Limits, Settings, Target
 from pytest_shadowdiff.spool import Reader, Seen
 from pytest_shadowdiff.tap.envoy import EnvoyTap
 from pytest_shadowdiff.tap.tcpdump import TcpdumpTap, create
+
+HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")
 
 pytest.importorskip("scapy", reason="no scapy: install the extra `capture`")
 
@@ -146,42 +152,51 @@ def test_encrypted_versions_and_versions_without_a_port_are_refused(tmp_path: Pa
         TcpdumpTap(TapPlan(settings(), "run", tmp_path, {"primary": Point("primary", "v1")}))
 
 
-def test_envoy_and_tcpdump_see_the_same_exchanges_at_once(servers: dict[Role, Server], tmp_path: Path) -> None:
+def told(exchange: Exchange) -> tuple[object, ...]:
+    """All of an exchange that is not the connection's own, nor the case of names, which Envoy does not keep."""
+    response = exchange.response
+    assert response is not None
+    headers = sorted((name.lower(), value) for name, value in response.headers if name.lower() not in HOP_BY_HOP)
+    request = exchange.request
+    return request.method, request.target, request.body, response.status, headers, response.body, exchange.problem, exchange.truncated
+
+
+def test_proxy_envoy_and_tcpdump_see_the_same_exchanges_at_once(servers: dict[Role, Server], tmp_path: Path) -> None:
+    """The relay copies, so that it sees both sides; an Envoy's listener stands before each version; packets pass before the versions."""
     try:
         binary.find()
     except SetupError as error:
         pytest.skip(f"no Envoy: {error}")
     upstreams = {role: Upstream(role, "127.0.0.1", server.port) for role, server in servers.items()}
     mirror = EnvoyMirror(MirrorPlan(settings(), "run", tmp_path, upstreams["primary"], upstreams["candidate"]))
-    routing = mirror.start()
-    taps: list[Any] = []
-    try:
+    with ExitStack() as stack:
+        stack.callback(mirror.stop)
+        behind = mirror.start()
+        both = replace(behind, primary=behind.ask_primary, copy=behind.ask_candidate, records=frozenset(servers))
         points = mirror.points({role: Point(role, role, port=server.port) for role, server in servers.items()})
-        taps = [kind(TapPlan(settings(), "run", tmp_path, points)) for kind in (EnvoyTap, TcpdumpTap)]
+        plan = TapPlan(settings(), "run", tmp_path, points)
+        taps: list[Any] = [kind(plan) for kind in (EnvoyTap, TcpdumpTap)]
         for tap in taps:
+            stack.callback(tap.stop)
             tap.start()
-        entry = (routing.primary.host, routing.primary.port)
-        answers = {
-            f"pair-{number}": ask(entry, f"/{'chunked' if number % 2 else 'plain'}/{number}", marked(f"pair-{number}"))
-            for number in range(20)
-        }
+        relay = Relay(both, directory=tmp_path, run_id="run", timeout=10, limits=Limits())
+        stack.callback(relay.stop)
+        relay.start()
+        url = urlsplit(relay.open_entry("test"))
+        for number in range(20):
+            ask((str(url.hostname), int(url.port or 0)), f"/{'chunked' if number % 2 else 'plain'}/{number}", {})
+        deadline, pause = time.monotonic() + 20, threading.Event()
+        while len(seen(tmp_path, "proxy")) < 40 and time.monotonic() < deadline:
+            pause.wait(0.05)
         for tap in taps:
             tap.settle()
-    finally:
-        for tap in taps:
-            tap.stop()
-        mirror.stop()
-    by_envoy, by_tcpdump = seen(tmp_path, "envoy"), seen(tmp_path, "tcpdump")
-    assert len(by_envoy) == 40
-    assert by_envoy.keys() == by_tcpdump.keys()
-    for key, exchange in by_envoy.items():
-        other = by_tcpdump[key]
+    by_proxy, by_envoy, by_tcpdump = (seen(tmp_path, tap) for tap in ("proxy", "envoy", "tcpdump"))
+    assert len(by_proxy) == 40
+    assert by_proxy.keys() == by_envoy.keys() == by_tcpdump.keys()
+    for key, exchange in by_proxy.items():
+        assert told(exchange) == told(by_envoy[key]) == told(by_tcpdump[key])
         assert exchange.response is not None
-        assert other.response is not None
-        assert (other.problem, other.request.target, other.response.status) == ("", exchange.request.target, exchange.response.status)
-        assert other.response.body == exchange.response.body
-        if key[1] == "primary":
-            assert other.response.body == answers[key[0]]
+        assert json.loads(exchange.response.body)["by"] == ("v1" if key[1] == "primary" else "v2")
 
 
 @pytest.mark.parametrize("form", ["pcap", "text"])
