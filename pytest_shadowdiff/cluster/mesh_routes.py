@@ -166,6 +166,21 @@ class MeshRoutes:
         changes.edit(ref, edit)
         return ref, tuple(made)
 
+    def said(self, ref: Ref) -> str:
+        """What was applied, and what the mesh's controller says of it."""
+        found = objects.find(self._connection, ref)
+        if found is None:
+            return f"{ref} is gone."
+        routes = [str(route.get("name")) for route in found["spec"].get("http") or ()]
+        status = found.get("status") or {}
+        said = "; ".join(
+            f"{each.get('type', each.get('level', ''))} {each.get('status', '')} {each.get('message', '')}".strip()
+            for each in (*(status.get("conditions") or ()), *(status.get("validationMessages") or ()))
+        )
+        revision = (found["metadata"].get("labels") or {}).get(mesh.REVISION)
+        which = f" It has the label {mesh.REVISION}={revision}: a control plane of another revision does not enact it." if revision else ""
+        return f"Applied to {ref}: routes {', '.join(routes)}. Its status says {said or 'nothing'}.{which}"
+
     def as_patched(self, plan: Plan) -> Sequence[tuple[Ref, Mapping[str, Any] | None, Mapping[str, Any]]]:
         """Each object before (None: it is made) and after, for a preview."""
         found: list[tuple[Ref, Mapping[str, Any] | None, Mapping[str, Any]]] = []

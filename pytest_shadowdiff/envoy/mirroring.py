@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 
-from pytest_shadowdiff.envoy import admin
+from pytest_shadowdiff.envoy import admin, marks
 from pytest_shadowdiff.envoy.entrance import probe
+from pytest_shadowdiff.envoy.traces import BROKEN_OFF
 from pytest_shadowdiff.errors import MirrorError, SetupError
 
 ACTIVE_SECONDS = 60.0
 OFF_SECONDS = 20.0
+ASK_SECONDS = 10.0
+DENIED = b"RBAC: access denied"
 LOOK_SECONDS = 0.1
 
 
@@ -71,6 +75,18 @@ class Mirroring:
                     f"the sidecar beside our pod {has} the route {self.route}. {problem}".strip()
                 )
             time.sleep(LOOK_SECONDS)
+
+    def refusal(self, side: str, path: str) -> str:
+        """Ask one version by the way of the run's requests: what the mesh says in its place; empty where it answers itself."""
+        connection = HTTPConnection(*self.entry, timeout=ASK_SECONDS)
+        try:
+            connection.request("GET", path, headers={marks.SIDE: side})
+            body = connection.getresponse().read(4096)
+        except (OSError, HTTPException):
+            return ""  # it is slow, or breaks off: its own affair
+        finally:
+            connection.close()
+        return body.decode("latin-1").strip() if body.startswith((DENIED, BROKEN_OFF)) else ""
 
     def until_off(self) -> bool:
         """Whether the sidecar has let the routes go, within a while."""

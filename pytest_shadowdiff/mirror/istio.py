@@ -144,7 +144,7 @@ class IstioMirror:
         self._versions.observe(connection, forwarder, self._plan.directory)
         sides = list(self._versions.targets)
         self._mirroring = Mirroring(admin, entry, sidecar, f"{self._name}-probe", sides, run)
-        self._mirroring.until_active(lambda: self._watch.trouble if self._watch else "")
+        self._until_active(routes, self._mirroring)
         return Routing(
             primary=way(self._entry),
             copy=None,
@@ -152,8 +152,27 @@ class IstioMirror:
             ask_candidate=way(self._entry, "candidate"),
             control=way(self._entry, "control") if "control" in sides else None,
             marked=True,
+            authority=self._host,
             records=frozenset(),
         )
+
+    def _until_active(self, routes: MeshRoutes, mirroring: Mirroring) -> None:
+        """Until the mesh mirrors, and lets our pod ask both versions."""
+        try:
+            mirroring.until_active(lambda: self._watch.trouble if self._watch else "")
+        except SetupError as error:
+            said = routes.said(self._patched) if self._patched else ""
+            raise SetupError(f"{error} {said}".strip()) from None
+        for role, target in self._versions.targets.items():
+            if refusal := mirroring.refusal(role, target.ready or "/"):
+                account = self._service.account or "default"
+                message = (
+                    f"Target {target.name}: the mesh answers in its place what the client pod of this run asks: {refusal!r}. "
+                    f"The pod has the service account {self._service.namespace}/{account}: an AuthorizationPolicy has to let it in "
+                    "(`account` in [tool.shadowdiff.service] names another one), and the version's PeerAuthentication and DestinationRule "
+                    "have to agree on TLS."
+                )
+                raise SetupError(message)
 
     def _routes(self, connection: Connection) -> MeshRoutes:
         unsafe = self._plan.settings.allow_unsafe

@@ -23,7 +23,8 @@ class ShadowClient(httpx.Client):
 
     def __init__(self, base_url: str, entry: Entry, check: Check) -> None:
         # Proxies of the environment never apply to loopback; elsewhere, after a redirect, they do as anywhere.
-        super().__init__(base_url=base_url, mounts=dict.fromkeys(LOOPBACK), timeout=_patience(), verify=_tls())
+        mounts = {**dict.fromkeys(LOOPBACK), **{place: _Through(base_url) for place in _known(entry)}}
+        super().__init__(base_url=base_url, mounts=mounts, timeout=_patience(), verify=_tls())
         self._entry = entry
         self._check = check
 
@@ -51,7 +52,8 @@ class AsyncShadowClient(httpx.AsyncClient):
     def __init__(self, base_url: str, entry: Entry, check: Check) -> None:
         # A fixture cannot close connections in the loop of a test that is over, so none is kept open between requests.
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=0)
-        super().__init__(base_url=base_url, mounts=dict.fromkeys(LOOPBACK), timeout=_patience(), verify=_tls(), limits=limits)
+        mounts = {**dict.fromkeys(LOOPBACK), **{place: _AsyncThrough(base_url) for place in _known(entry)}}
+        super().__init__(base_url=base_url, mounts=mounts, timeout=_patience(), verify=_tls(), limits=limits)
         self._entry = entry
         self._check = check
 
@@ -66,6 +68,38 @@ class AsyncShadowClient(httpx.AsyncClient):
 
         __tracebackhide__ = True
         return await anyio.to_thread.run_sync(self._check)
+
+
+class _Through(httpx.HTTPTransport):
+    """Takes requests for a Host that only a mesh knows to the entry that leads there: a redirect stays inside the mirror."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._entry = httpx.URL(base_url)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return super().handle_request(_led(request, self._entry))
+
+
+class _AsyncThrough(httpx.AsyncHTTPTransport):
+    """The same, for the client of async tests."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(limits=httpx.Limits(max_keepalive_connections=0))
+        self._entry = httpx.URL(base_url)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await super().handle_async_request(_led(request, self._entry))
+
+
+def _led(request: httpx.Request, entry: httpx.URL) -> httpx.Request:
+    url = request.url.copy_with(scheme=entry.scheme, host=entry.host, port=entry.port)
+    return httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions)
+
+
+def _known(entry: Entry) -> Sequence[str]:
+    """The Host by which the mirror's routes know the versions, where it is another one than the entry's."""
+    return [f"all://{entry.run.authority}"] if entry.run.authority else []
 
 
 def _patience() -> httpx.Timeout:

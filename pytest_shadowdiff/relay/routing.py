@@ -18,6 +18,7 @@ class Routing:
         ask_candidate: where the candidate is asked again; None where there is no candidate.
         control: a third target that gets each safe request as well; None where there is none.
         marked: requests carry `x-shadowdiff-id` and `x-shadowdiff-run`, since somebody else's tap reads them.
+        authority: the Host by which a mesh's routes know the versions; what an answer says of it, it says of the entry.
         records: the sides whose exchanges the relay writes into the spool; the others come from a tap.
     """
 
@@ -27,4 +28,5 @@ class Routing:
     ask_candidate: Upstream | None
     control: Upstream | None = None
     marked: bool = False
+    authority: str = ""
     records: frozenset[str] = frozenset({"primary", "candidate", "control"})
