@@ -127,7 +127,7 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
     size = sum(len(exchange.response.body) for exchange in (primary, candidate, *whole[0], *whole[1]) if exchange.response is not None)
     return _Case(
         primary=Answer.of(primary, ()),
-        candidate=Answer.of(candidate, comparison.differences),
+        candidate=Answer.of(candidate, comparison.differences, comparison.silenced),
         controls=controls,
         again=again,
         silenced=comparison.silenced,
@@ -162,7 +162,8 @@ def _answer(primary: Exchange, exchange: Exchange, rules: Sequence[Rule], limits
     exchange_and_answer = known.get(id(exchange))
     if exchange_and_answer is None:
         try:
-            answer = Answer.of(exchange, compare_exchanges(primary, exchange, rules, limits=limits).differences)
+            found = compare_exchanges(primary, exchange, rules, limits=limits)
+            answer = Answer.of(exchange, found.differences, found.silenced)
         except IncompleteError:
             answer = None
         exchange_and_answer = known[id(exchange)] = (exchange, answer)

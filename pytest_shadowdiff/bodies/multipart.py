@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-import orjson
-
 from pytest_shadowdiff.bodies import Content, Terms, UnreadableError, compare_values
 from pytest_shadowdiff.trees.found import Found
 
@@ -53,7 +51,7 @@ def _part(piece: bytes, terms: Terms) -> tuple[str, dict[str, object]]:
     if "content-disposition" in headers:
         told["disposition"] = headers["content-disposition"].partition(";")[0].strip().lower()
     told |= {name: value for name, value in headers.items() if name not in _NOT_TOLD}
-    return disposition.get("name", ""), {**told, "content": _value(body, headers.get("content-type", ""))}
+    return disposition.get("name", ""), {**told, "content": _value(body)}
 
 
 def _headers(head: bytes) -> Mapping[str, str]:
@@ -65,15 +63,8 @@ def _parameters(value: str) -> list[tuple[str, str]]:
     return [(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else plain) for name, quoted, plain in _PARAMETER.findall(value)]
 
 
-def _value(body: bytes, media_type: str) -> object:
-    """A part's content: JSON where it says so, text where it decodes, else size and digest."""
-    if "json" in media_type:
-        try:
-            document: object = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            pass
-        else:
-            return document
+def _value(body: bytes) -> object:
+    """A part's content: text where it decodes (compared as JSON, where it is that), else size and digest."""
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:

@@ -16,11 +16,12 @@ from pytest_shadowdiff.settings import Limits
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _FREE = 1 << 20
 _MOST_CODINGS = 8
+_PARTIAL = 206
 
 
 def codings(response: Response) -> list[str]:
-    """The content codings in the order in which they were applied."""
-    return applied_to(response.headers)
+    """The content codings in the order in which they were applied; none that can be taken off a range (RFC 9110, 14.2)."""
+    return [] if response.status == _PARTIAL else applied_to(response.headers)
 
 
 def content_of(response: Response, limits: Limits, side: str, applied: list[str] | None = None) -> Content:
@@ -34,6 +35,8 @@ def content_of(response: Response, limits: Limits, side: str, applied: list[str]
     """
     declared = values_of(response.headers, "content-type")
     media_type, described = _media_type(declared[0]) if declared else ("", _NOTHING)
+    if response.status == _PARTIAL and not media_type.startswith("multipart/"):  # a piece of a document is none
+        media_type = "application/octet-stream" if applied_to(response.headers) else "text/plain"
     return Content(decoded(response.body, codings(response) if applied is None else applied, limits, side), media_type, described)
 
 

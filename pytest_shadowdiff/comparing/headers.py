@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from hashlib import new as new_hash
 from urllib.parse import urlsplit
 
+from pytest_shadowdiff.comparing import tags
+from pytest_shadowdiff.comparing.challenges import challenges
 from pytest_shadowdiff.comparing.cookies import cookie, differing
 from pytest_shadowdiff.comparing.fields import elements, parameters, split, unquoted, values_of
 from pytest_shadowdiff.model import Headers, Kind
@@ -39,12 +41,12 @@ _OF_ONE_REQUEST = frozenset(
     {
         "age", "b3", "cf-ray", "x-amz-cf-id", "x-amz-id-2", "x-amz-request-id", "x-amzn-requestid", "x-amzn-trace-id", "x-azure-ref",
         "x-cloud-trace-context", "x-correlation-id", "x-ms-request-id", "x-response-time", "x-runtime", "x-served-by", "x-timer",
-        "x-trace-id", "request-id", "traceparent", "traceresponse", "tracestate", "x-process-time",
+        "x-trace-id", "request-id", "x-request-id", "traceparent", "traceresponse", "tracestate", "x-process-time",
     }
 )  # fmt: skip
 """What is another for each request, by what it promises: that it is there is compared, its value is not."""
 
-_MADE_BY_MIRRORS = re.compile(r"x-envoy-.*|x-request-id|x-shadowdiff-.*|x-forwarded-.*|x-b3-.*|x-ot-span-context|x-datadog-.*")
+_MADE_BY_MIRRORS = re.compile(r"x-envoy-.*|x-shadowdiff-.*|x-forwarded-.*|x-b3-.*|x-ot-span-context|x-datadog-.*")
 _SETS = frozenset(
     {
         "accept-patch", "accept-post", "accept-ranges", "access-control-allow-headers", "access-control-allow-methods",
@@ -59,6 +61,7 @@ _DIRECTIVES = {
 _POLICIES = frozenset({"content-security-policy", "content-security-policy-report-only"})
 _BLANK = "\t\n\f\r "
 _PARAMETERS = frozenset({"content-type", "content-disposition"})
+_CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate"})
 _DIGESTS = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 _HASHES = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5", "sha": "sha1"}
 
@@ -151,13 +154,19 @@ def _differing(name: str, one: list[str], other: list[str], primary: Answer, can
     elif name in _DIGESTS:
         if one != other and not (_digest_holds(name, one, primary) and _digest_holds(name, other, candidate)):
             yield path, ", ".join(one), ", ".join(other)
+    elif name == "etag" and tags.fall_apart(one, other, ((primary.body, primary.content), (candidate.body, candidate.content))):
+        yield path, one[0], other[0]
+    elif name in _CHALLENGES:
+        asked, asked_there = ", ".join(challenges(one)), ", ".join(challenges(other))
+        if asked != asked_there:
+            yield path, asked, asked_there
     elif _meaning(name, one, primary) != _meaning(name, other, candidate) and not _times_alike(name, one, other, primary, candidate):
         yield path, ", ".join(one), ", ".join(other)
 
 
-def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # noqa: C901, PLR0911 - one line a sort of header
+def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # noqa: PLR0911 - one line a sort of header
     if name in _OF_ONE_REQUEST:
-        return "there"
+        return "there" if name != "age" else all(value.isascii() and value.isdigit() for value in values)  # RFC 9111, 5.1
     if name in _SETS:
         return frozenset(element if name in _CASED else element.lower() for element in elements(values))
     if name in _DIRECTIVES:
@@ -167,13 +176,11 @@ def _meaning(name: str, values: Sequence[str], answer: Answer) -> Hashable:  # n
     if name in _PARAMETERS:
         return tuple(_with_parameters(value) for value in values)
     if name == "etag":
-        return tuple(value.startswith("W/") for value in values)
+        return tuple(map(tags.form, values))
     if name in ("location", "content-location"):
         return tuple(_reference(value, answer) for value in values)
     if name == "link":
         return frozenset(_link(element, answer) for element in elements(values))
-    if name in ("www-authenticate", "proxy-authenticate"):
-        return tuple(sorted(" ".join(element.split()) for element in elements(values)))
     if name == "server-timing":
         return frozenset(parameters(element)[0] for element in elements(values))
     return tuple(values)

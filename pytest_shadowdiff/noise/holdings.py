@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,13 @@ class _Lately:
 
 
 _LATELY = _Lately()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Some members of one element, with their values."""
+
+    members: tuple[tuple[tuple[Step, ...], object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +85,40 @@ def is_unordered(found: Iterable[Column]) -> bool:
     return moves
 
 
-def held(found: Iterable[Column]) -> Iterator[tuple[tuple[Step, ...], Opinion]]:
-    """Where the candidate's lists do not hold what the primary's do."""
-    for column in found:
-        opinion = _held(column.series)
+def held(found: Iterable[Column], silenced: Callable[[Sequence[Step]], bool]) -> Iterator[tuple[tuple[Step, ...], Opinion]]:
+    """Where the candidate's lists do not hold what the primary's do.
+
+    Args:
+        silenced: whether a rule silences a member.
+    """
+    known = list(found)
+    broken = [(column.place, opinion) for column in known if (opinion := _held(column.series)) is not None and not opinion.noise]
+    yield from broken
+    rows = _together([column for column in known if not silenced(column.place)])
+    if rows is not None and not broken and _never_varies(rows):
+        opinion = _others(rows.map(lambda s: Counter(_values(s))), "members that belong together in each answer of the primary")
         if opinion is not None and not opinion.noise:
-            yield column.place, opinion
+            yield (ANY,), replace(opinion, shape=False)
+
+
+def _together(found: Sequence[Column]) -> Series | None:
+    """The members whose values are the same in each answer of the primary, element by element; None where there are not two of them."""
+    steady = [column for column in found if len(column.place) > 1 and ANY not in column.place[1:] and _never_varies(column.series)]
+    if len(steady) < 2:  # noqa: PLR2004 - a member alone is held by itself
+        return None
+    names = [column.place[1:] for column in steady]
+    sides = []
+    for side in zip(*((*column.series.primary, *column.series.candidate) for column in steady), strict=True):
+        if len({len(_values(s)) for s in side}) > 1:
+            return None
+        rows = [_Row(tuple(zip(names, row, strict=True))) for row in zip(*map(_values, side), strict=True)]
+        sides.append(Sample(rows, side[0].turn, side[0].at))
+    first = steady[0].series
+    return first.replace(sides[: len(first.primary)], sides[len(first.primary) :])
+
+
+def _never_varies(series: Series) -> bool:
+    return _is_constant(series.map(lambda s: Counter(_values(s)))) and len(set(_values(series.primary[0]))) > 1
 
 
 def _within(column: Column) -> Iterator[Column]:
@@ -199,6 +234,8 @@ def _shown(values: Iterable[Any]) -> list[object]:
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - of any type
+    if isinstance(value, _Row):
+        return {".".join(map(str, name)): _plain(member) for name, member in value.members}
     if not isinstance(value, tuple):
         return repr(value)
     if value[1] is ABSENT:

@@ -26,18 +26,26 @@ class Answer:
         all: where it differs from the answer that the primary gave the caller.
         differences: the same by path.
         document: the JSON value that its body holds, or `UNREAD`.
+        silenced: general paths where it differs and a rule says that this means nothing.
     """
 
     exchange: Exchange
     all: Sequence[Difference]
     differences: Mapping[str, Difference]
     document: object
+    silenced: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, exchange: Exchange, differences: Sequence[Difference]) -> Answer:
+    def of(cls, exchange: Exchange, differences: Sequence[Difference], silenced: Sequence[Difference] = ()) -> Answer:
         """An answer, read."""
         read = document(exchange.response) if exchange.response is not None else UNREAD
-        return cls(exchange, differences, {difference.path: difference for difference in reversed(differences)}, read)
+        return cls(
+            exchange,
+            differences,
+            {difference.path: difference for difference in reversed(differences)},
+            read,
+            frozenset(general(each.path) for each in silenced),
+        )
 
 
 class Opinions:
@@ -57,7 +65,8 @@ class Opinions:
         self._elsewhere = {general(path) for answer in primary for path in answer.differences}
         documents = self._series([answer.document for answer in [*primary, *candidate]])
         documents = documents.only(lambda value: value is not UNREAD)
-        self._walk = _walked(documents) if documents.primary and documents.candidate else None
+        silenced = frozenset[str]().union(*(answer.silenced for answer in [*primary, *candidate]))
+        self._walk = _walked(documents, silenced) if documents.primary and documents.candidate else None
         self._belong = self._belonging()
 
     def of(self, difference: Difference) -> Opinion:
@@ -145,9 +154,9 @@ class Opinions:
         return found
 
 
-def _walked(documents: Series) -> Walk | None:
+def _walked(documents: Series, silenced: frozenset[str]) -> Walk | None:
     try:
-        return Walk(documents)
+        return Walk(documents, silenced)
     except RecursionError:  # deeper than two values can be compared: the differences alone have to do
         return None
 

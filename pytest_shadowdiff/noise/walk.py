@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from pytest_shadowdiff.fields import general
 from pytest_shadowdiff.noise import holdings, numbers, values
 from pytest_shadowdiff.noise.names import are_open, counted
-from pytest_shadowdiff.noise.places import ANY, Place, Step
+from pytest_shadowdiff.noise.places import ANY, Place, Step, show
 from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, constant, doubt, lean, same
 
 _KEYS = ("id", "key", "_id", "uuid", "guid", "code", "sku", "slug", "name", "href", "url")
@@ -28,14 +29,18 @@ _ORDERED = 3
 class Walk:
     """The walk over the documents of one pair.
 
+    Args:
+        silenced: general paths that rules silence.
+
     Attributes:
         root: what is thought of each place.
         leaves: the texts and numbers that vary in the primary, outside of lists that vary, for what belongs together.
         lists: the lists that vary in the primary, for the same.
     """
 
-    def __init__(self, documents: Series) -> None:
+    def __init__(self, documents: Series, silenced: frozenset[str] = frozenset()) -> None:
         self.root = Place()
+        self._silenced = silenced
         self.leaves: list[tuple[tuple[Step, ...], Series]] = []
         self.lists: list[tuple[tuple[Step, ...], Series]] = []
         self._left = _MOST
@@ -107,7 +112,8 @@ class Walk:
         any_member.opinions.append(_named(values.weigh(keys), "names that vary, each"))
         place.whole.append(_lengths(series.map(lambda s: len(_object(s))), "names that vary"))
         if not series.pooled:
-            self._hold(holdings.columns(series.map(lambda s: [value for name, value in _object(s).items() if name not in steady])), place)
+            unnamed = series.map(lambda s: [value for name, value in _object(s).items() if name not in steady])
+            self._hold(holdings.columns(unnamed), place, path)
         self._values(members, any_member, (*path, ANY))
 
     def _lists(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
@@ -126,15 +132,15 @@ class Walk:
             self._set(series, place)
         else:
             columns = holdings.columns(series) if not series.pooled else []
-            self._hold(columns, place)
+            self._hold(columns, place, path)
             if len(set(map(len, ours))) > 1 or _wandering(ours) or holdings.is_unordered(columns):
                 self._pool(series, place, path)
             else:
                 self._positions(series, place, path)
         place.whole.extend(_kept(series))
 
-    def _hold(self, columns: Sequence[holdings.Column], place: Place) -> None:
-        for steps, opinion in holdings.held(columns):
+    def _hold(self, columns: Sequence[holdings.Column], place: Place, path: tuple[Step, ...]) -> None:
+        for steps, opinion in holdings.held(columns, lambda inner: general(show((*path, *inner))) in self._silenced):
             inner = place
             for step in steps:
                 inner = inner.within(step)

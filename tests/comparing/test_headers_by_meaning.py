@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from hashlib import sha256
+from hashlib import sha256, sha512
 
 import pytest
 
@@ -57,6 +57,14 @@ def paths(one: Headers, other: Headers, *rules: Rule) -> list[str]:
         ([("Link", '</a>; rel="next", </b>; rel=prev')], [("Link", "</b>; rel=prev"), ("Link", "</a>;rel=next")]),
         ([("Server-Timing", "db;dur=1")], [("Server-Timing", "db;dur=2")]),
         ([("WWW-Authenticate", "Basic realm=a"), ("WWW-Authenticate", "Bearer")], [("WWW-Authenticate", "Bearer, Basic realm=a")]),
+        (
+            [("WWW-Authenticate", 'Digest realm="a", nonce="b,c", stale=FALSE, algorithm=MD5')],
+            [("WWW-Authenticate", 'digest Algorithm=md5, stale="False", nonce = "b,c", realm=a')],
+        ),
+        ([("Proxy-Authenticate", "Negotiate YWI==, Basic realm=a")], [("Proxy-Authenticate", "basic realm=a, negotiate YWI==")]),
+        ([("X-Request-Id", "1")], [("X-Request-Id", "2")]),
+        ([("ETag", 'W/"a"')], [("ETag", 'W/"b"')]),
+        ([("ETag", f'"{sha256(b"x").hexdigest()}"')], [("ETag", f'"{sha512(b"x").hexdigest()}"')]),
     ],
 )
 def test_the_same_meaning(one: Headers, other: Headers) -> None:
@@ -72,6 +80,18 @@ def test_the_same_meaning(one: Headers, other: Headers) -> None:
         ([("X-A", "1"), ("X-A", "2")], [("X-A", "2"), ("X-A", "1")], "header:x-a"),
         ([("X-A", "1"), ("X-A", "1")], [("X-A", "1")], "header:x-a"),
         ([("Vary", "Accept")], [("Vary", "Accept, Origin")], "header:vary"),
+        (
+            [("WWW-Authenticate", "Digest realm=a, stale=true")],
+            [("WWW-Authenticate", "Digest realm=a, stale=false")],
+            "header:www-authenticate",
+        ),
+        ([("WWW-Authenticate", "Basic realm=a")], [("WWW-Authenticate", "Basic realm=A")], "header:www-authenticate"),
+        ([("WWW-Authenticate", "Negotiate YWI=")], [("WWW-Authenticate", "Negotiate ywi=")], "header:www-authenticate"),
+        ([("WWW-Authenticate", "Basic realm=a, Bearer")], [("WWW-Authenticate", "Basic realm=a")], "header:www-authenticate"),
+        ([("X-Request-Id", "1")], [], "header:x-request-id"),
+        ([("Age", "3")], [("Age", "soon")], "header:age"),
+        ([("ETag", '"a"')], [("ETag", "a")], "header:etag"),
+        ([("ETag", f'"{sha256(b"x").hexdigest()}"')], [("ETag", f'"{sha256(b"y").hexdigest()}"')], "header:etag"),
         ([("Allow", "GET")], [("Allow", "get")], "header:allow"),
         ([("Cache-Control", "max-age=60")], [("Cache-Control", "max-age=61")], "header:cache-control"),
         ([("Cache-Control", "no-store")], [], "header:cache-control"),
