@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from pytest_shadowdiff.model import Request, Response
 from pytest_shadowdiff.spool.records import CHUNKED
 
 _HEX = b"0123456789abcdefABCDEF"
+_SHORT: Final = 2 * 1024  # heads up to here are remembered
 HeaderTuple = tuple[tuple[str, str], ...]
 
 
@@ -32,8 +36,18 @@ def response_of(wire: bytes, framing: int) -> Response | None:
 
 def _split(wire: bytes) -> tuple[str, HeaderTuple, int]:
     end = wire.find(b"\r\n\r\n")
-    line, *fields = wire[: end if end >= 0 else len(wire)].decode("latin-1").split("\r\n")
-    return line, _fields(fields), end + 4 if end >= 0 else 0
+    head = wire[:end] if end >= 0 else wire
+    line, fields = _known_head(head) if len(head) <= _SHORT else _head(head)
+    return line, fields, end + 4 if end >= 0 else 0
+
+
+def _head(head: bytes) -> tuple[str, HeaderTuple]:
+    line, *fields = head.decode("latin-1").split("\r\n")
+    return line, _fields(fields)
+
+
+# Most heads have just been seen: the other version answers with the same one, a client asks with the same one.
+_known_head: Final = lru_cache(256)(_head)
 
 
 def _fields(lines: list[str]) -> HeaderTuple:

@@ -105,18 +105,17 @@ class Series:
     def _parsed(self, path: Path) -> Iterator[Record]:
         data = self._data
         base = self._at - len(data)
-        while (end := self._end(data, self._done)) and end <= len(data):
+        while len(data) - self._done >= RECORD.size:
+            begun = self._done + RECORD.size
+            size, checksum, kind = RECORD.unpack_from(data, self._done)
+            end = begun + size
+            if end > len(data):
+                return
             start, self._done = self._done, end
-            _, checksum, kind = RECORD.unpack_from(data, start)
-            payload = data[start + RECORD.size : end]
+            payload = data[begun:end]
             if crc32(payload, TAGS[kind]) != checksum:
                 raise SpoolError(f"{path} is damaged: the record at byte {base + start} does not match its checksum.")
             yield Record(kind, payload, path, base + end)
-
-    def _end(self, data: bytes, at: int) -> int:
-        if len(data) - at < RECORD.size:
-            return 0
-        return at + RECORD.size + int(RECORD.unpack_from(data, at)[0])
 
     def _begun(self, file: BinaryIO, path: Path) -> bool:
         head = file.read(len(SEGMENT_HEADER))
