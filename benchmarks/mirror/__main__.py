@@ -31,35 +31,40 @@ PEERS: dict[str, Peer] = {
     "nginx": nginx_mirror,
     "goreplay": goreplay,
 }
-SETTLE_SECONDS = 5.0
+QUIET_SECONDS = 3.0
 
 
-def recorded(running: Running, wanted: int) -> int:
-    """Pairs recorded, once there are as many as requests or no more come."""
+def recorded(running: Running, wanted: int) -> tuple[int, float]:
+    """Pairs recorded and decoded, once there are as many as requests or no more come; and when the last of them came."""
     if running.recorded is None:
-        return 0
-    until = time.monotonic() + SETTLE_SECONDS
-    while (count := running.recorded()) < wanted and time.monotonic() < until:
-        time.sleep(0.5)
-    return count
+        return wanted, time.monotonic()
+    count, since = running.recorded(), time.monotonic()
+    while count < wanted and time.monotonic() < since + QUIET_SECONDS:
+        time.sleep(0.05)
+        now = running.recorded()
+        if now != count:
+            count, since = now, time.monotonic()
+    return count, since
 
 
 def measure(peer: Peer, ports: tuple[int, int], seconds: float) -> dict[str, float]:
     """One round of one peer: 16 connections for the rate and the CPU, then one for the latency."""
     with tempfile.TemporaryDirectory() as place, peer(*ports, Path(place)) as running:
         url = f"http://127.0.0.1:{running.port}/"
-        before = cpu_seconds(running.pids)
+        before, read_before = cpu_seconds(running.pids), cpu_seconds(list(running.readers))
+        begun = time.monotonic()
         loaded: Measured = wrk(url, seconds, 16)
-        pairs = recorded(running, loaded.requests)
-        cpu = cpu_seconds(running.pids) - before
+        pairs, ended = recorded(running, loaded.requests)
+        cpu, read = cpu_seconds(running.pids) - before, cpu_seconds(list(running.readers)) - read_before
         single = wrk(url, seconds / 2, 1)
-    share = min(1.0, pairs / loaded.requests) if running.recorded is not None and loaded.requests else 1.0
     return {
-        "rate": loaded.rate * share,
-        "cpu_us": cpu / max(1, loaded.requests * share) * 1e6,
+        "rate": loaded.rate if running.recorded is None else pairs / (ended - begun),
+        "answered": loaded.rate,
+        "cpu_us": cpu / max(1, pairs) * 1e6,
+        "reader_us": read / max(1, pairs) * 1e6,
         "p50_ms": single.p50,
         "p99_ms": loaded.p99,
-        "share": share,
+        "share": min(1.0, pairs / max(1, loaded.requests)),
     }
 
 
@@ -83,11 +88,14 @@ def compare(names: list[str], seconds: float, rounds: int) -> dict[str, dict[str
 def shown(results: dict[str, dict[str, float]]) -> None:
     """The table, and the ratios of the goals."""
     base = results.get("nothing", {}).get("p50_ms", float("nan"))
-    print(f"\n{'mirror':13} {'pairs/s':>9} {'CPU µs':>7} {'added p50':>10} {'recorded':>9} {'relay is':>9}")
+    print(
+        f"\n{'mirror':13} {'pairs/s':>9} {'answered/s':>10} {'CPU µs':>7} {'reader':>9} {'added p50':>10} {'recorded':>9} {'relay is':>9}"
+    )
     ours = results.get("relay", {}).get("rate", float("nan"))
     for name, row in results.items():
         added, times = row["p50_ms"] - base, ours / row["rate"] if row["rate"] else float("inf")
-        print(f"{name:13} {row['rate']:9.0f} {row['cpu_us']:7.0f} {added:7.2f} ms {row['share']:9.1%} {times:8.1f}x")
+        costs = f"{row['answered']:10.0f} {row['cpu_us']:7.0f} {row['reader_us']:9.0f}"
+        print(f"{name:13} {row['rate']:9.0f} {costs} {added:7.2f} ms {row['share']:9.1%} {times:8.1f}x")
 
 
 def main() -> None:

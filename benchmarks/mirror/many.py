@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from load import wrk
-from machine import memory
+from machine import cpu_seconds, memory
 from upstreams import BODY, free_port, nginx
 
 from pytest_shadowdiff.model import Upstream
 from pytest_shadowdiff.relay import Relay, Routing
 from pytest_shadowdiff.settings import Limits
-from pytest_shadowdiff.spool import Opened, Reader, Seen
+from pytest_shadowdiff.spool import Opened, Reader, Seen, Skipped
 
 WARM = 50_000
 
@@ -24,7 +24,8 @@ class Counted:
     """Reads the spool behind the relay, as a run does, and counts."""
 
     def __init__(self, spool: Path) -> None:
-        self.opened = self.primary = self.candidate = self.problems = 0
+        self.opened = self.primary = self.candidate = self.skipped = self.problems = 0
+        self.owed: dict[str, int] = {}
         self._reader = Reader(spool, finished="delete")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -39,12 +40,23 @@ class Counted:
         for event in self._reader.events():
             if isinstance(event, Opened):
                 self.opened += 1
+                self.owed[event.pair] = 2
+            elif isinstance(event, Skipped):
+                self.skipped += 1
+                self.owed.pop(event.pair)
             elif isinstance(event, Seen):
                 self.problems += bool(event.exchange.problem)
                 if event.role == "primary":
                     self.primary += 1
                 else:
                     self.candidate += 1
+                self._seen(event.pair)
+
+    def _seen(self, pair: str) -> None:
+        if pair in self.owed:
+            self.owed[pair] -= 1
+            if not self.owed[pair]:
+                del self.owed[pair]
 
     def close(self) -> None:
         self._stop.set()
@@ -77,29 +89,40 @@ def _run(relay: Relay, spool: Path, requests: int) -> dict[str, float]:
     assert pid is not None
     counted = Counted(spool)
     sent = errors = 0
-    warm = 0
+    held: list[int] = []
+    loaded = 0.0
+    cpu = cpu_seconds([pid])
     while sent < requests:
+        begun = time.monotonic()
         done = wrk(url + "/", 5, 16)
+        loaded += time.monotonic() - begun
         sent += done.requests
         errors += done.errors
-        if not warm and sent >= WARM:
-            warm = memory([pid])
+        if sent >= WARM:
+            held.append(memory([pid]))
         print(f"{sent:9} requests, relay {memory([pid]) / 1e6:.1f} MB", flush=True)
     relay.settle("many")
     until = time.monotonic() + 20
-    while counted.candidate < counted.opened and time.monotonic() < until:
+    while counted.owed and time.monotonic() < until:
         time.sleep(0.1)
-    last = memory([pid])
+    held.append(memory([pid]))
+    cpu = cpu_seconds([pid]) - cpu
     counted.close()
     result: dict[str, float] = {
         "answered": sent,
+        "answered_a_second": round(sent / loaded),
         "opened": counted.opened,
         "primary": counted.primary,
         "candidate": counted.candidate,
+        "skipped": counted.skipped,
         "with_a_problem": counted.problems,
+        "not_accounted_for": len(counted.owed),
         "caller_errors": errors,
-        "memory_after_50000": warm,
-        "memory_at_the_end": last,
+        "cpu_us": cpu / sent * 1e6,
+        "memory_after_50000": held[0],
+        "memory_in_the_middle": held[len(held) // 2],
+        "memory_at_the_end": held[-1],
+        "memory_at_most": max(held),
     }
     print(result)
     return result

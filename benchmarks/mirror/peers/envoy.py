@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from upstreams import free_port, process, until_listening
 
-from peers import MissingError, Running
+from peers import MissingError, Running, reading
 from pytest_shadowdiff.envoy.binary import find
 from pytest_shadowdiff.errors import ShadowError
 
@@ -84,21 +83,14 @@ def files(primary: int, candidate: int, place: Path) -> Iterator[Running]:
     traces.mkdir()
     sink = {"format": "JSON_BODY_AS_BYTES", "file_per_tap": {"path_prefix": f"{traces}/t"}}
     common = {"static_config": {"match": {"any_match": True}, "output_config": {"sinks": [sink]}}}
-    with _envoy(primary, candidate, place, _tap(common)) as (port, _, pid):
-        yield Running(port, [pid], lambda: sum(1 for _ in traces.iterdir()) // 2)
+    with _envoy(primary, candidate, place, _tap(common)) as (port, _, pid), reading("files", str(traces), place) as (reader, counted):
+        yield Running(port, [pid], counted, (reader,))
 
 
 @contextmanager
 def stream(primary: int, candidate: int, place: Path) -> Iterator[Running]:
-    """The stream is only written to a file: whatever would understand it comes on top."""
     with _envoy(primary, candidate, place, _tap({"admin_config": {"config_id": "both"}})) as (port, admin, pid):
         until_listening(admin)
-        seen = place / "stream.json"
-        with (
-            seen.open("wb") as out,
-            subprocess.Popen([sys.executable, str(Path(__file__).with_name("stream_reader.py")), str(admin)], stdout=out) as reader,
-        ):
-            try:
-                yield Running(port, [pid, reader.pid], lambda: seen.read_bytes().count(b'"http_buffered_trace"') // 2)
-            finally:
-                reader.kill()
+        with reading("stream", str(admin), place) as (reader, counted):
+            time.sleep(1.0)  # Envoy says nothing when the tap is there
+            yield Running(port, [pid], counted, (reader,))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from upstreams import free_port, nginx, process
 
-from peers import MissingError, Running
+from peers import MissingError, Running, reading
 
 ADDON = """
 import asyncio, json, os
@@ -71,10 +72,13 @@ def nginx_mirror(primary: int, candidate: int, place: Path) -> Iterator[Running]
 
 @contextmanager
 def goreplay(primary: int, candidate: int, place: Path) -> Iterator[Running]:
-    program = shutil.which("gor")
+    program = shutil.which("goreplay") or shutil.which("gor")
     if program is None:
-        raise MissingError("no gor on PATH: `go install github.com/buger/goreplay/cmd/gor@latest` needs Go and libpcap's headers")
-    command = [program, "--input-raw", f"127.0.0.1:{primary}", "--input-raw-track-response", "--prettify-http"]
-    command += ["--output-http", f"http://127.0.0.1:{candidate}", "--output-http-track-response", "--output-file", str(place / "pairs.gor")]
-    with process(command, place, primary) as started:
-        yield Running(primary, [started.pid])
+        raise MissingError("no goreplay on PATH: `go install github.com/buger/goreplay@latest` needs Go and libpcap's headers")
+    out = place / "pairs.gor"
+    command = [program, "--input-raw", f"127.0.0.1:{primary}", "--input-raw-track-response"]
+    command += ["--output-http", f"http://127.0.0.1:{candidate}", "--output-http-track-response"]
+    command += ["--output-file", str(out), "--output-file-append"]
+    with process(command, place, primary) as started, reading("gor", str(out), place) as (reader, counted):
+        time.sleep(1.0)  # it says nothing when it captures
+        yield Running(primary, [started.pid], counted, (reader,))

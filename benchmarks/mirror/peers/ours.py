@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers import Running
+from peers import Running, reading
 from pytest_shadowdiff.model import Upstream
 from pytest_shadowdiff.relay import Relay, Routing
 from pytest_shadowdiff.settings import Limits
-from pytest_shadowdiff.spool import Reader, Seen
 
 
 @contextmanager
@@ -27,15 +26,7 @@ def relay(primary: int, candidate: int, place: Path) -> Iterator[Running]:
         url = handle.open_entry("benchmark")
         pid = handle.pid
         assert pid is not None
-        yield Running(int(url.rpartition(":")[2]), [pid], lambda: pairs(place / "spool"))
+        with reading("spool", str(place / "spool"), place) as (reader, counted):
+            yield Running(int(url.rpartition(":")[2]), [pid], counted, (reader,))
     finally:
         handle.stop()
-
-
-def pairs(spool: Path) -> int:
-    """Pairs with both answers whole."""
-    whole: dict[str, int] = {}
-    for event in Reader(spool).events():
-        if isinstance(event, Seen) and not event.exchange.problem:
-            whole[event.pair] = whole.get(event.pair, 0) + 1
-    return sum(count == 2 for count in whole.values())
