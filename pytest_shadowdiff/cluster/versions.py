@@ -69,6 +69,13 @@ class Versions:
         needed = list(TAP_RIGHTS.get(self._tap, ((), ""))[0])
         return [*needed, *EPHEMERAL_RIGHTS] if self._tap == "tcpdump" and self.service.ephemeral_image else needed
 
+    def will_stay(self) -> Sequence[str]:
+        """What will not be taken back, for a preview."""
+        image = self.service.ephemeral_image
+        if self._tap != "tcpdump" or not image:
+            return []
+        return [f"Where no container has tcpdump, an ephemeral one ({image}) is added, and stays in the pod's spec."]
+
     def check_ports(self, forwarder: Forwarder) -> None:
         """A port that no container declares may still be listened at, and often is not.
 

@@ -116,7 +116,7 @@ class IstioMirror:
         primary, target = self._versions.found["primary"], self._versions.targets["primary"]
         host, port = forwarder.open(Way(primary.namespace, ready_pods(connection.another(), primary), primary.port))
         upstream = Upstream(target.name, host, port, host_header=target.host or self._host, headers=target.headers)
-        return Routing(primary=upstream, copy=None, ask_primary=upstream, ask_candidate=None)
+        return Routing(primary=upstream, copy=None, ask_primary=upstream, ask_candidate=None, authority=self._host)
 
     def _mirrored(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way
@@ -296,6 +296,7 @@ class IstioMirror:
                 for line in (difference(ref, before, after) if before else created(ref, after))
             ),
             *plan.made.notes,
+            *self._versions.will_stay(),
             f"Rights in namespace {service.namespace}:",
             *table,
         ]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_shadowdiff.cluster import hold, objects, pods, workloads
+from pytest_shadowdiff.cluster import hold, objects, pods, versions
 from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
 from pytest_shadowdiff.cluster.preview import Preview, created, rights_table
 from pytest_shadowdiff.cluster.rights import Right, require, rights
+from pytest_shadowdiff.cluster.versions import Versions
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.patience import patient
 from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.errors import MirrorError, SetupError, ShadowError
 from pytest_shadowdiff.model import Point, Role, Upstream
 from pytest_shadowdiff.relay import Routing
 
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.backends import MirrorPlan
     from pytest_shadowdiff.cluster.connecting import Connection
     from pytest_shadowdiff.cluster.forwarding import Forwarder
-    from pytest_shadowdiff.cluster.pod_captures import PodCaptures
-    from pytest_shadowdiff.cluster.pod_logs import PodLogs
-    from pytest_shadowdiff.cluster.workloads import Workload
-    from pytest_shadowdiff.settings import Service, Settings, Target
+    from pytest_shadowdiff.settings import Settings, Target
 
 ROLE = "role-kubernetes.yaml"
 RIGHTS: tuple[Right, ...] = (
@@ -39,11 +35,6 @@ RIGHTS: tuple[Right, ...] = (
 )
 READING: tuple[Right, ...] = (*rights(SERVICES, "get"), *rights(PODS, "get", "list"), *rights(PODS, "get", "create", part="portforward"))
 KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
-TAP_RIGHTS: Mapping[str, tuple[Sequence[Right], str]] = {
-    "logs": (rights(PODS, "get", part="log"), "role-logs.yaml"),
-    "tcpdump": (rights(PODS, "get", "create", part="exec"), "role-tcpdump.yaml"),
-}
-EPHEMERAL_RIGHTS: tuple[Right, ...] = rights(PODS, "patch", part="ephemeralcontainers")
 ENTRY, ADMIN = 15080, 15000
 CONFIG = "envoy.json"
 COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
@@ -55,17 +46,14 @@ class KubernetesMirror:
 
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
-        self._service = _service(plan.settings)
-        self._workloads: dict[Role, Workload] = {}
+        self._versions = Versions(plan.settings)
+        self._service = self._versions.service
         self._connection: Connection | None = None
         self._forwarder: Forwarder | None = None
         self._hold: hold.Hold | None = None
         self._entry: tuple[str, int] | None = None
         self._admin: tuple[str, int] | None = None
         self._dropped: Mapping[str, int] = {}
-        self._logs: dict[Role, PodLogs] = {}
-        self._folders: dict[Role, Path] = {}
-        self._captures: dict[Role, PodCaptures] = {}
         self._notes: list[str] = []
 
     def start(self) -> Routing:
@@ -84,7 +72,7 @@ class KubernetesMirror:
             self._connection = connect(self._service.context, self._plan.settings.allow_context)
             self._check(self._connection)
             self._forwarder = Forwarder(self._connection)
-            self._check_ports(self._forwarder)
+            self._versions.check_ports(self._forwarder)
             if self._plan.settings.candidate is None:
                 return self._primary_alone(self._connection, self._forwarder)
             return self._mirrored(self._connection, self._forwarder)
@@ -111,67 +99,36 @@ class KubernetesMirror:
                 )
                 raise SetupError(message)
         require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
-        tap = self._plan.settings.tap or ""
-        if mirrored and tap in TAP_RIGHTS:
-            needed, role = TAP_RIGHTS[tap]
-            require(connection, self._service.namespace, needed, role)
-        if mirrored and tap == "tcpdump" and self._service.ephemeral_image:
-            require(connection, self._service.namespace, EPHEMERAL_RIGHTS, "role-tcpdump.yaml")
-        self.find(connection)
+        if mirrored:
+            self._versions.require_tap(connection)
+        self._versions.find(connection)
 
-    def _check_ports(self, forwarder: Forwarder) -> None:
-        """A port that no container declares may still be listened at, and often is not."""
-        for found in self._workloads.values():
-            if not found.declared and forwarder.refused(found.namespace, found.pods[0], found.port):
-                service = self._service
-                message = (
-                    f"Target {found.name}: port {service.port} of Service {service.namespace}/{service.name} leads to port {found.port}, "
-                    f"which no container of Pod {found.pods[0]} declares and at which nothing listens. Mend targetPort of the Service."
-                )
-                raise SetupError(message)
-
-    def find(self, connection: Connection) -> None:
-        """Find both versions.
+    def find(self, connection: Connection) -> Versions:
+        """Find both versions, for a preview.
 
         Raises:
             SetupError: one is not there, not ready, or both are the same.
         """
-        service = self._service
-        found = workloads.find_service(connection, service.namespace, service.name)
-        for role, target in self._targets().items():
-            if target.workload is not None:
-                self._workloads[role] = workloads.find_workload(connection, found, service.port, target.name, target.workload)
-        workloads.check_distinct(list(self._workloads.values()))
-
-    def _targets(self) -> Mapping[Role, Target]:
-        settings = self._plan.settings
-        found: dict[Role, Target] = {}
-        if settings.primary is not None:
-            found["primary"] = settings.primary
-        if settings.candidate is not None:
-            found["candidate"] = settings.candidate
-            if settings.control is not None and not isinstance(settings.control, str):
-                found["control"] = settings.control
-        return found
+        self._versions.find(connection)
+        return self._versions
 
     def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
 
-        primary = self._workloads.get("primary")
+        primary = self._versions.found.get("primary")
         if primary is None:
             elsewhere = _elsewhere(self._plan, "primary")
             return Routing(primary=elsewhere, copy=None, ask_primary=elsewhere, ask_candidate=None)
         host, port = forwarder.open(Way(primary.namespace, ready_pods(connection.another(), primary), primary.port))
-        target = self._targets()["primary"]
+        target = self._versions.targets["primary"]
         upstream = Upstream(target.name, host, port, tls=target.tls, host_header=target.host, headers=target.headers)
         return Routing(primary=upstream, copy=None, ask_primary=upstream, ask_candidate=None)
 
     def _mirrored(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way
-        from pytest_shadowdiff.cluster.pod_captures import PodCaptures
 
         service, plan = self._service, self._plan
-        self._hold = holding = hold.Hold(connection, service.namespace, _held(service.name), plan.run_id, service.lease_seconds)
+        self._hold = holding = hold.Hold(connection, service.namespace, versions.held(service.name), plan.run_id, service.lease_seconds)
         self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
         pod = Ref(PODS, service.namespace, f"shadowdiff-{plan.run_id}")
         for ref, body, part in self.objects():
@@ -179,13 +136,8 @@ class KubernetesMirror:
         pods.until_running(connection, pod, service.start_seconds)
         self._entry = forwarder.open(Way(service.namespace, lambda: pod.name, ENTRY))
         self._admin = forwarder.open(Way(service.namespace, lambda: pod.name, ADMIN))
-        if plan.settings.tap == "logs":
-            self._follow_logs(connection)
-        if plan.settings.tap == "tcpdump":
-            self._captures = {
-                role: PodCaptures(connection, forwarder, found, service.ephemeral_image) for role, found in self._workloads.items()
-            }
-        sides = list(self._targets())
+        self._versions.observe(connection, forwarder, plan.directory)
+        sides = list(self._versions.targets)
         until_copied(self._admin, self._entry, sides, plan.run_id)
         return Routing(
             primary=way(self._entry),
@@ -197,21 +149,12 @@ class KubernetesMirror:
             records=frozenset(),
         )
 
-    def _follow_logs(self, connection: Connection) -> None:
-        from pytest_shadowdiff.cluster.pod_logs import PodLogs
-
-        for role, found in self._workloads.items():
-            folder = self._plan.directory / f"pods-{role}"
-            self._logs[role] = PodLogs(connection, found, folder)
-            self._folders[role] = folder
-            self._logs[role].start()
-
     def objects(self) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
         """What is made, in that order: address, body, and the part that it plays."""
         namespace, name = self._service.namespace, f"shadowdiff-{self._plan.run_id}"
         services = [
             (Ref(SERVICES, namespace, f"{name}-{role}"), pods.headless_service(found.selector, found.port), "versions")
-            for role, found in self._workloads.items()
+            for role, found in self._versions.found.items()
         ]
         config = (Ref(CONFIG_MAPS, namespace, name), {"data": {CONFIG: self._configuration()}}, "configuration")
         pod = (Ref(PODS, namespace, name), pods.pod(self._service.image, COMMAND, name, self._service.pull_secret), "envoy")
@@ -220,20 +163,20 @@ class KubernetesMirror:
     def _configuration(self) -> str:
         import json
 
-        upstreams = {role: self._upstream(role, target) for role, target in self._targets().items()}
+        upstreams = {role: self._upstream(role, target) for role, target in self._versions.targets.items()}
         configuration = Configuration(
             run_id=self._plan.run_id,
             versions=versions_of(upstreams.get("primary"), upstreams.get("candidate"), upstreams.get("control")),
             entry=Address(port=ENTRY),
             admin=Address(port=ADMIN),
-            clusters={f"version-{role}": {"dns_refresh_rate": f"{DNS_SECONDS}s"} for role in self._workloads},
+            clusters={f"version-{role}": {"dns_refresh_rate": f"{DNS_SECONDS}s"} for role in self._versions.found},
             connect_seconds=self._plan.settings.timeout,
             buffer_bytes=self._plan.settings.limits.body,
         )
         return json.dumps(patient(configuration.rendered()))
 
     def _upstream(self, role: Role, target: Target) -> Upstream:
-        found = self._workloads.get(role)
+        found = self._versions.found.get(role)
         if found is None:
             return _elsewhere(self._plan, role)
         host = f"shadowdiff-{self._plan.run_id}-{role}.{found.namespace}.svc"
@@ -248,25 +191,25 @@ class KubernetesMirror:
             return known
         return {
             role: Point(
-                role, target.name, self._admin, self._entry, listener=role, log=self._folders.get(role), packets=self._captures.get(role)
+                role,
+                target.name,
+                self._admin,
+                self._entry,
+                listener=role,
+                log=self._versions.folders.get(role),
+                packets=self._versions.captures.get(role),
             )
-            for role, target in self._targets().items()
+            for role, target in self._versions.targets.items()
         }
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
         what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
-        added = sorted({name for captures in self._captures.values() for name in captures.added})
-        stays = [f"an ephemeral container with tcpdump stays in the spec of {', '.join(added)} until the pod ends"] if added else []
-        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *stays, *self._notes]
+        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *self._versions.stays(), *self._notes]
 
     def summary(self, context: str) -> str:
         """The service and its versions, in one line."""
-        found = ", ".join(
-            f"{self._targets()[role].name} {len(each.pods)} pod{'s' * (len(each.pods) != 1)} ({workloads.spell(each.selector)})"
-            for role, each in self._workloads.items()
-        )
-        return f"kubernetes: Service {self._service.namespace}/{self._service.name} in context {context}: {found}"
+        return self._versions.summary("kubernetes", context)
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
@@ -294,32 +237,12 @@ class KubernetesMirror:
             if self._hold is not None:
                 self._notes += [f"left: {line}" for line in self._hold.end()]
         finally:
-            for logs in self._logs.values():
-                logs.stop()
-            for captures in self._captures.values():
-                captures.stop()
+            self._versions.stop()
             if self._forwarder is not None:
                 self._forwarder.close()
                 self._forwarder = self._admin = None
             if self._connection is not None:
                 self._connection.close()
-
-
-def _held(service: str) -> str:
-    """What is held: workers of pytest-xdist are one run, each with a pod of its own, so they do not wait for each other."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    return service if worker == "gw0" else f"{service}.{worker}"
-
-
-def _service(settings: Settings) -> Service:
-    service = settings.service
-    if service is None:
-        message = (
-            "A target with a `workload` needs [tool.shadowdiff.service]: "
-            "the name, namespace and port of the Service that the versions stand behind."
-        )
-        raise SettingsError(message)
-    return service
 
 
 def _elsewhere(plan: MirrorPlan, role: Role) -> Upstream:
@@ -339,13 +262,7 @@ def check(settings: Settings) -> None:
     Raises:
         SettingsError: it is not; the message says what to write.
     """
-    from pytest_shadowdiff.cluster.contexts import load
-
-    service = _service(settings)
-    try:
-        load(service.context, settings.allow_context)
-    except SetupError as error:
-        raise SettingsError(f"The mirror kubernetes: {error}") from None
+    versions.check(settings)
 
 
 def preview(plan: MirrorPlan) -> Preview:
@@ -357,21 +274,15 @@ def preview(plan: MirrorPlan) -> Preview:
     from pytest_shadowdiff.cluster.connecting import connect
 
     mirror = KubernetesMirror(plan)
-    service = _service(plan.settings)
+    service = versions.service_of(plan.settings)
     connection = connect(service.context, plan.settings.allow_context)
-    mirror.find(connection)
-    tap = plan.settings.tap or ""
-    needed = [*RIGHTS, *TAP_RIGHTS.get(tap, ((), ""))[0]]
-    stays = []
-    if tap == "tcpdump" and service.ephemeral_image:
-        needed += EPHEMERAL_RIGHTS
-        stays = [f"Where no container has tcpdump, an ephemeral one ({service.ephemeral_image}) is added, and stays in the pod's spec."]
-    table, lacking = rights_table(connection, service.namespace, needed)
+    found = mirror.find(connection)
+    table, lacking = rights_table(connection, service.namespace, [*RIGHTS, *found.tap_rights()])
     lines = [
         f"{mirror.summary(connection.context)}. While a run lasts, and gone at its end:",
         *(line for ref, body, _ in hold.objects(service.namespace, service.name, plan.run_id) for line in created(ref, body)),
         *(line for ref, body, _ in mirror.objects() for line in created(ref, body)),
-        *stays,
+        *found.will_stay(),
         f"Rights in namespace {service.namespace}:",
         *table,
     ]

@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from pytest_shadowdiff.backends import MirrorPlan
-from pytest_shadowdiff.cluster import objects, recovery
+from pytest_shadowdiff.cluster import objects, recovery, versions
 from pytest_shadowdiff.cluster.connecting import Connection, connect, ticks, until
 from pytest_shadowdiff.cluster.hold import Hold
 from pytest_shadowdiff.cluster.objects import Kind, Ref, collection
 from pytest_shadowdiff.cluster.rights import Right, missing, rights
 from pytest_shadowdiff.errors import SetupError
-from pytest_shadowdiff.mirror import kubernetes
+from pytest_shadowdiff.mirror import istio, kubernetes
 from pytest_shadowdiff.settings import Service, Settings, Target
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -45,16 +45,17 @@ def granted(role: dict[str, Any]) -> set[Right]:
     }
 
 
-def test_the_role_grants_what_the_mirror_asks_for_and_nothing_more() -> None:
-    (role,) = (each for each in documents("role-kubernetes.yaml") if each["kind"] == "Role")
-    assert granted(role) == set(kubernetes.RIGHTS)
+@pytest.mark.parametrize("file, needed", [(each.ROLE, each.RIGHTS) for each in (kubernetes, istio)])
+def test_the_role_grants_what_the_mirror_asks_for_and_nothing_more(file: str, needed: tuple[Right, ...]) -> None:
+    (role,) = (each for each in documents(file) if each["kind"] == "Role")
+    assert granted(role) == set(needed)
 
 
 @pytest.mark.parametrize(
     "file, needed",
     [
-        ("role-logs.yaml", kubernetes.TAP_RIGHTS["logs"][0]),
-        ("role-tcpdump.yaml", (*kubernetes.TAP_RIGHTS["tcpdump"][0], *kubernetes.EPHEMERAL_RIGHTS)),
+        ("role-logs.yaml", versions.TAP_RIGHTS["logs"][0]),
+        ("role-tcpdump.yaml", (*versions.TAP_RIGHTS["tcpdump"][0], *versions.EPHEMERAL_RIGHTS)),
         ("role-cleanup.yaml", rights(objects.LEASES, "list")),
     ],
 )
@@ -94,9 +95,9 @@ def restricted(
 
 
 def mirror(namespace: str) -> kubernetes.KubernetesMirror:
-    versions = [Target(name, workload={"labels": {"version": name}}) for name in ("v1", "v2")]
+    targets = [Target(name, workload={"labels": {"version": name}}) for name in ("v1", "v2")]
     service = Service("shop", namespace, 8000, lease_seconds=10, wait_seconds=0)
-    settings = Settings(primary=versions[0], candidate=versions[1], mirror="kubernetes", service=service)
+    settings = Settings(primary=targets[0], candidate=targets[1], mirror="kubernetes", service=service)
     return kubernetes.create(MirrorPlan(settings, "0badcafe", Path(tempfile.gettempdir()), None, None))
 
 
