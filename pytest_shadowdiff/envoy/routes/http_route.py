@@ -275,8 +275,7 @@ def _header(item: Value) -> tuple[str, str]:
     name = values.header_name(found["name"], found["name"].text())
     if name.lower() == "host":
         raise found["name"].refuse("the Host is changed by URLRewrite's hostname")
-    text = values.header_value(found["value"], found["value"].text(), formatted=False)
-    return name, text.replace("%", "%%")
+    return name, values.header_value(found["value"], found["value"].text(), formatted=True)  # Istio hands it to Envoy as it stands
 
 
 def _redirect(value: Value, match: Match) -> Redirect:
@@ -284,7 +283,7 @@ def _redirect(value: Value, match: Match) -> Redirect:
     path, rewrite = "", None
     if "path" in found:
         kind, text = _path_modifier(found["path"], match)
-        path, rewrite = (text, None) if kind == "full" else ("", _other_prefix(match, text))
+        path, rewrite = (text, None) if kind == "full" else ("", Rewrite(prefix=text))
     code = found["statusCode"].integer(300, 399) if "statusCode" in found else 302
     if str(code) not in _REDIRECT_CODES:
         raise found["statusCode"].refuse(f"{code} is none of {', '.join(_REDIRECT_CODES)}")
@@ -305,17 +304,15 @@ def _rewrite(value: Value, match: Match) -> tuple[Rewrite | None, str]:
         return None, host
     kind, text = _path_modifier(found["path"], match)
     if kind == "full":
-        return Rewrite(pattern="^.*$", substitution=text.replace("\\", "\\\\")), host
+        return Rewrite(pattern="/.*", substitution=text.replace("\\", "\\\\")), host
     return _other_prefix(match, text), host
 
 
 def _other_prefix(match: Match, text: str) -> Rewrite:
-    """Another prefix in place of the one that matched, with one slash between it and the rest."""
-    kept = text.rstrip("/")
-    if match.path.value == "/":
-        return Rewrite(pattern="^/(.*)$", substitution=kept.replace("\\", "\\\\") + "/\\1")
+    """Another prefix in place of the one that matched: as text, but for `/`, as Istio has it."""
+    kept = text.removesuffix("/")
     if not kept:
-        return Rewrite(pattern=f"^{re.escape(match.path.value)}/?(.*)$", substitution="/\\1")
+        return Rewrite(pattern=f"^{re.escape(match.path.value)}(/?)(.*)", substitution="/\\2")
     return Rewrite(prefix=kept)
 
 
@@ -352,4 +349,5 @@ def _origin(item: Value) -> TextMatch:
         return TextMatch("regex", r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+$")
     if "*" not in text:
         return TextMatch("exact", text)
-    return TextMatch("regex", re.escape(text).replace(r"\*", ".*"))
+    pattern = re.escape(text).replace(r"\*", ".*")
+    return TextMatch("regex", f"^{pattern}$")
