@@ -352,7 +352,10 @@ class Caller(asyncio.Protocol):
 
     def _break_request(self, call: Call, reason: str) -> None:
         self.call = None
-        self.entry.broken(call, f"the relay refused the body of {call.what}: {reason}")
+        if call.ended:  # it was answered before it was complete
+            self.entry.abandoned(call)
+        else:
+            self.entry.broken(call, f"the relay refused the body of {call.what}: {reason}")
         if call.answer is not None and not call.answer.begun:
             self._say(400, "Bad Request", f"the relay refused the request: {reason}")
         self._close(gently=True)

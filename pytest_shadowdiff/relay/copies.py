@@ -182,6 +182,7 @@ class Copies:
     def drop(self, copy: Copy) -> None:
         """Its pair is skipped: what may write and was sent whole still goes, so that both versions stay in step."""
         if copy.state != NEW and not copy.call.safe:
+            copy.answer.forget()
             self.answered(copy)
             return
         if copy.state == SENT:

@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["pytest_shadowdiff.relay", "pytest_shad
     import_module("pytest_shadowdiff.relay.server")
     import_module("pytest_shadowdiff.spool.reader")
 
-MODULES = ("test_framing_oracle",)
+MODULES = ("test_any_order", "test_framing_oracle")
 
 
 def properties() -> dict[str, object]:
