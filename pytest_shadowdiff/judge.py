@@ -96,6 +96,7 @@ class _Case:
     Attributes:
         controls: the primary's other answers; where there are none, `unheard` says why.
         again: the candidate's answers when asked again.
+        third: the controls come from a process of their own, which was asked as soon as the primary was.
         rounds: how often both were asked again, whether they answered or not.
         cheap: all could be compared, and are not too large to be heaped up.
     """
@@ -106,6 +107,7 @@ class _Case:
     again: Sequence[Answer]
     silenced: Sequence[Difference]
     endpoint: str
+    third: bool
     unheard: str
     rounds: int
     cheap: bool
@@ -132,6 +134,7 @@ def _case(pair: Pair, primary: Exchange, candidate: Exchange, comparison: Compar
         again=again,
         silenced=comparison.silenced,
         endpoint=pair.endpoint,
+        third=pair.control is not None and pair.control not in asked,
         unheard=next((_unfit("control", control) for control in heard if control is not None), ""),
         rounds=len(pair.repeats),
         cheap=len(controls) + len(again) == len(whole[0]) + len(whole[1]) and size < _MOST_BYTES and differences < _MOST_DIFFERENCES,
@@ -171,7 +174,7 @@ def _answer(primary: Exchange, exchange: Exchange, rules: Sequence[Rule], limits
 
 
 def _weighed(case: _Case, evidence: Evidence, accepts: Callable[[Difference], bool] | None) -> Judgement:
-    opinions = Opinions([case.primary, *case.controls], [case.candidate, *case.again])
+    opinions = Opinions([case.primary, *case.controls], [case.candidate, *case.again], third=case.third)
     noise: dict[_Found, tuple[Difference, str]] = {}
     left: dict[_Found, tuple[Difference, str]] = {}
     more = settled = False

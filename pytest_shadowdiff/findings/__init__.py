@@ -11,7 +11,8 @@ what varies has been named by the judge already.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_shadowdiff.fields import general, keep
@@ -55,27 +56,19 @@ class Statistics:
 
     def _noise(self, endpoint: Endpoint, pair: Pair, at: tuple[float, float]) -> None:
         lengths: dict[str, int] = {}
+        fields: dict[str, list[Difference]] = {}
         for difference in pair.noise:
             name = general(difference.path)
             if name.endswith("[*]") and difference.kind in (Kind.ADDED, Kind.MISSING):
                 of_list = name[:-3]
                 lengths[of_list] = lengths.get(of_list, 0) + (1 if difference.kind == Kind.ADDED else -1)
                 continue
-            self._difference(self._field(endpoint, name), difference, at, endpoint.pairs)
+            fields.setdefault(name, []).append(difference)
+        for name, differences in fields.items():
+            _count(self._field(endpoint, name), differences, at, endpoint.pairs)
         for name, longer in lengths.items():
             length = self._field(endpoint, f"{name} length").numbers
             length.add(0.0, float(longer))
-
-    def _difference(self, counted: Field, difference: Difference, at: tuple[float, float], pair: int) -> None:
-        primary = _ABSENT if difference.kind == Kind.ADDED else difference.primary
-        candidate = _ABSENT if difference.kind == Kind.MISSING else difference.candidate
-        if _is_number(primary) and _is_number(candidate) and difference.path != "status":
-            ours, theirs = float(primary), float(candidate)  # type: ignore[arg-type]
-            if not _is_time(ours, at[0]):
-                counted.numbers.add(ours, theirs)
-        for side, value in enumerate((primary, candidate)):
-            for name in _names(value):
-                counted.count(name, side, pair)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self.endpoints.get(name)
@@ -160,6 +153,25 @@ class Statistics:
 
 
 _ABSENT = object()
+
+
+def _count(counted: Field, differences: Sequence[Difference], at: tuple[float, float], pair: int) -> None:
+    """Count one pair at one field: once, however many elements of its lists differ there, for they may well hang together."""
+    numbers: list[tuple[float, float]] = []
+    leaning: Counter[str] = Counter()
+    for difference in differences:
+        primary = _ABSENT if difference.kind == Kind.ADDED else difference.primary
+        candidate = _ABSENT if difference.kind == Kind.MISSING else difference.candidate
+        if _is_number(primary) and _is_number(candidate) and difference.path != "status" and not _is_time(float(primary), at[0]):  # type: ignore[arg-type]
+            numbers.append((float(primary), float(candidate)))  # type: ignore[arg-type]
+        leaning.subtract(_names(primary))
+        leaning.update(_names(candidate))
+    if numbers:
+        ours, theirs = (sum(side) / len(numbers) for side in zip(*numbers, strict=True))
+        counted.numbers.add(ours, theirs)
+    for name, more in leaning.items():
+        if more:
+            counted.count(name, 1 if more > 0 else 0, pair)
 
 
 def _whole(exchange: Exchange | None) -> Exchange | None:

@@ -70,7 +70,12 @@ def _share(name: str, path: str, pairs: int, value: str, counts: list[int]) -> F
     shift = abs(theirs - ours) / pairs
     often = max(ours, theirs)
     scattered = max(runs) >= max(_LEAST_RUNS, _SCATTERED * often * (pairs - often + 1) / pairs)
-    what = f"{value} is {more} frequent in the candidate: it alone shows it in {theirs} of {pairs} pairs, the primary alone in {ours}"
+    shows = (
+        "it shows more of it in {} of {} pairs, the primary in {}"
+        if "[*]" in path
+        else "it alone shows it in {} of {} pairs, the primary alone in {}"
+    )
+    what = f"{value} is {more} frequent in the candidate: {shows.format(theirs, pairs, ours)}"
     shown: list[dict[str, object]] = [{"value": value, "alone": count, "pairs": pairs} for count in (ours, theirs)]
     return Finding(name, path, what if shift >= _LEAST_SHARE and scattered else "", sign_test(ours, theirs), *shown)
 

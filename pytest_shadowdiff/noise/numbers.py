@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
+from pytest_shadowdiff.noise import processes
 from pytest_shadowdiff.noise.series import Opinion, Sample, Series, constant, doubt
 
 FAR = 5.0
@@ -52,7 +53,10 @@ def moments(series: Series, *, step: float, what: str) -> Opinion:
 
 def spread(series: Series) -> Opinion:
     """What may be thought of numbers that only jitter: no clocks, no counters."""
-    return _jitter(series) if not constant(series.primary) else weigh(series)
+    if constant(series.primary):
+        return weigh(series)
+    once = processes.made_once(series)
+    return processes.weigh(once, _jitter) if once is not None else _jitter(series)
 
 
 def _number(sample: Sample) -> float:
@@ -82,8 +86,10 @@ def _counter(series: Series) -> Opinion:
     direction = _steps(series.primary)
     ours, theirs = _differences(series.primary), _differences(series.candidate)
     known = min(series.turns) > _FEW
-    if not theirs or _steps(series.candidate) == direction:
-        if theirs and len(set(ours)) == len(set(theirs)) == 1 and ours[0] != theirs[0]:
+    if not theirs:  # two answers of the primary always grow or shrink
+        return _jitter(series)
+    if _steps(series.candidate) == direction:
+        if len(set(ours)) == len(set(theirs)) == 1 and ours[0] != theirs[0]:
             return doubt(
                 series, series.candidate, f"a counter that steps by {ours[0]:g}, and by {theirs[0]:g} in the candidate", shape=True
             )

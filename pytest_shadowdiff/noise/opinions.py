@@ -54,10 +54,12 @@ class Opinions:
     Args:
         primary: the primary's answers, the one to the caller first.
         candidate: the candidate's answers, the one to the caller's request first.
+        third: the primary's other answers come from a process of their own.
     """
 
-    def __init__(self, primary: Sequence[Answer], candidate: Sequence[Answer]) -> None:
+    def __init__(self, primary: Sequence[Answer], candidate: Sequence[Answer], *, third: bool = False) -> None:
         self._primary = primary
+        self._third = third
         self._candidate = candidate
         self._turns = (len(primary), len(candidate))
         self._pools: dict[str, Opinion] = {}
@@ -130,14 +132,16 @@ class Opinions:
                         if d.kind != Kind.MISSING:
                             yield Sample(d.candidate, turn, answer.exchange.started)
 
-        return Series(list(side(self._primary, lefts=True)), list(side(self._candidate, lefts=False)), self._turns, pooled=True)
+        return Series(
+            list(side(self._primary, lefts=True)), list(side(self._candidate, lefts=False)), self._turns, pooled=True, third=self._third
+        )
 
     def _series(self, found: Sequence[object]) -> Series:
         samples = [
             Sample(value, turn, answer.exchange.started)
             for (turn, answer), value in zip([*enumerate(self._primary), *enumerate(self._candidate)], found, strict=True)
         ]
-        return Series(samples[: self._turns[0]], samples[self._turns[0] :], self._turns)
+        return Series(samples[: self._turns[0]], samples[self._turns[0] :], self._turns, third=self._third)
 
     def _belonging(self) -> dict[str, Opinion]:
         """What no longer belongs together, by path."""

@@ -49,12 +49,14 @@ class Series:
     Attributes:
         turns: how many answers of the primary and of the candidate there are in all.
         pooled: one answer may hold many values (the elements of a list), so their number proves nothing.
+        third: all of the primary's answers but the first come from another process, the control.
     """
 
     primary: Sequence[Sample]
     candidate: Sequence[Sample]
     turns: tuple[int, int]
     pooled: bool = False
+    third: bool = False
 
     def map(self, change: Callable[[Sample], object]) -> Series:
         """The same series with other values."""
@@ -69,7 +71,7 @@ class Series:
 
     def replace(self, primary: Sequence[Sample], candidate: Sequence[Sample]) -> Series:
         """Other samples of the same answers."""
-        return Series(primary, candidate, self.turns, self.pooled)
+        return replace(self, primary=primary, candidate=candidate)
 
 
 @dataclass(frozen=True, slots=True)

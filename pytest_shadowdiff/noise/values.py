@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
-from pytest_shadowdiff.noise import numbers, shapes, texts, times
+from pytest_shadowdiff.noise import numbers, processes, shapes, texts, times
 from pytest_shadowdiff.noise.series import (
     ABSENT,
     PATIENT,
@@ -39,6 +39,9 @@ def weigh(series: Series) -> Opinion:
         return _ALIKE
     if constant(series.primary):
         return _constant(series)
+    once = processes.made_once(series)
+    if once is not None:
+        return processes.weigh(once, lambda each: _kinds(each) or _shape(each))
     return _kinds(series) or _always(series) or _few(series) or _shape(series)
 
 

@@ -105,7 +105,7 @@ class Walk:
         ours, theirs = (
             [(s, name) for s in side for name in _object(s) if name not in steady] for side in (series.primary, series.candidate)
         )
-        pool = Series([], [], series.turns, pooled=True)
+        pool = replace(series, pooled=True)
         keys = pool.replace(*([Sample(name, s.turn, s.at) for s, name in side] for side in (ours, theirs)))
         members = pool.replace(*([Sample(_object(s)[name], s.turn, s.at) for s, name in side] for side in (ours, theirs)))
         any_member = place.within(ANY)
@@ -188,7 +188,7 @@ class Walk:
     def _pool(self, series: Series, place: Place, path: tuple[Step, ...]) -> None:
         """Lists of varying length or content: held to a length, and all elements to what the elements look like."""
         place.whole.append(_lengths(series.map(lambda s: len(_list(s))), "a list"))
-        elements = Series([], [], series.turns, pooled=True).replace(
+        elements = replace(series, pooled=True).replace(
             *([Sample(element, s.turn, s.at) for s in side for element in _list(s)] for side in (series.primary, series.candidate))
         )
         self._values(elements, place.within(ANY), (*path, ANY))
@@ -216,7 +216,7 @@ def _named(opinion: Opinion, what: str) -> Opinion:
 
 
 def _lengths(series: Series, what: str) -> Opinion:
-    single = Series(series.primary, series.candidate, series.turns)
+    single = replace(series, pooled=False)
     if constant(single.primary):
         opinion = values.weigh(single)
         return _named(opinion, f"{what} of a length that is") if not opinion.noise else Opinion(noise=True, more=False, text=what)

@@ -67,6 +67,52 @@ def test_a_shift_is_found_and_its_absence_is_not(what: str) -> None:
     assert [found for seed in range(50) for found in counted(ours, ours, seed=seed).findings()] == []
 
 
+def listed(ours: list[Any], theirs: list[Any], n: int) -> Pair:
+    found = (
+        Difference(f"$.items[{k}].value", "value_changed", one, other) for k, (one, other) in enumerate(zip(ours, theirs, strict=True))
+    )
+    return pair(1, 2, n, noise=tuple(each for each in found if each.primary != each.candidate))
+
+
+def test_elements_that_hang_together_count_as_one() -> None:
+    def statistics(seed: int) -> Statistics:
+        dice, found = random.Random(seed), Statistics()
+        for n in range(100):
+            found.add(listed([dice.choice(["EUR", "USD"])] * 50, [dice.choice(["EUR", "USD"])] * 50, n))
+            found.add(listed([dice.gauss(5, 1)] * 50, [dice.gauss(5, 1)] * 50, n))
+        return found
+
+    assert [finding for seed in range(50) for finding in statistics(seed).findings()] == []
+
+
+@pytest.mark.parametrize(
+    "ours,theirs,what",
+    [
+        (lambda dice: dice.choice(["EUR", "USD"]), lambda dice: dice.choice(["EUR", "EUR", "EUR", "USD"]), "'EUR' is more frequent"),
+        (lambda dice: None if dice.random() < 0.2 else "x", lambda dice: None if dice.random() < 0.5 else "x", "'x' is less frequent"),
+        (lambda dice: dice.gauss(20, 3), lambda dice: dice.gauss(18, 3), "smaller in the candidate"),
+    ],
+)
+def test_a_shift_of_what_elements_hold_is_found(ours: Make, theirs: Make, what: str) -> None:
+    dice, statistics = random.Random(1), Statistics()
+    for n in range(100):
+        statistics.add(listed([ours(dice) for _ in range(8)], [theirs(dice) for _ in range(8)], n))
+    (finding,) = statistics.findings()
+    assert finding.path == "$.items[*].value"
+    assert what in finding.what
+
+
+def test_a_list_that_became_longer_is_found() -> None:
+    dice, statistics = random.Random(1), Statistics()
+    for n in range(150):
+        more = dice.randrange(-1, 5)
+        kind, values = ("added", (None, f"x{n}")) if more > 0 else ("missing", (f"x{n}", None))
+        statistics.add(pair(1, 2, n, noise=tuple(Difference(f"$.items[{k}]", kind, *values) for k in range(abs(more)))))
+    (finding,) = statistics.findings()
+    assert finding.path == "$.items"
+    assert "longer" in finding.what
+
+
 def test_too_few_pairs_say_nothing() -> None:
     assert counted(coin(0.1), coin(0.9), pairs=15).findings() == []
 
