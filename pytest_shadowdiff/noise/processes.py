@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from pytest_shadowdiff.noise.series import ABSENT, Opinion, Sample, Series, doubt, same
+from pytest_shadowdiff.noise.series import Opinion, Sample, Series, doubt, same
 
 _MAGNITUDES = 10.0
 _LEAST = 2
@@ -58,7 +58,7 @@ def _alike(one: Sequence[Sample], other: Sequence[Sample]) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and value is not ABSENT
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def _fits(value: object, seen: Sequence[object]) -> bool:
