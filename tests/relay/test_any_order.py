@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -196,12 +196,13 @@ class Candidate:
 class World:
     """A relay whose other ends are played."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self) -> None:
         self.clock = Clock()
         first, second = Upstream("v1", "127.0.0.1", 1), Upstream("v2", "127.0.0.1", 2)
-        plan = Plan(Routing(first, second, first, second), str(place), "r", 5.0, 100.0, RelayLimits(body=1_000_000, queue=6))
-        self.server = Server(plan, self.clock, self._never)  # type: ignore[arg-type]
-        self.server.recorder.close()
+        with tempfile.TemporaryDirectory() as place:
+            plan = Plan(Routing(first, second, first, second), place, "r", 5.0, 100.0, RelayLimits(body=1_000_000, queue=6))
+            self.server = Server(plan, self.clock, self._never)  # type: ignore[arg-type]
+            self.server.recorder.close()
         self.server.recorder._writer = self  # type: ignore[assignment]
         self.server.connect = self._connect  # type: ignore[method-assign]
         (self.copies,) = self.server.copies
@@ -318,14 +319,16 @@ class World:
                 yield ["skipped"] if skipped[record.pair] else [f"seen {role}" for role in (0, 1) if seen[record.pair, role]]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("spool"))
+@cache
+def one_world() -> World:
+    """The same for all examples: what one leaves behind, the next one finds."""
+    return World()
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
-def test_nothing_is_raised_lost_or_left_behind(world: World, steps: list[Step]) -> None:
+def test_nothing_is_raised_lost_or_left_behind(steps: list[Step]) -> None:
+    world = one_world()
     world.begin()
     for what, how in steps:
         world.step(what, how)
