@@ -63,7 +63,7 @@ class Dialer:
         except asyncio.CancelledError:
             if not late:
                 raise
-            return self._remember(f"the {self.name} did not accept a connection within {self._connect_seconds:g} s")
+            return self._remember(f"the {self.name} did not accept a connection within {self._connect_seconds:g} s (max_connect_seconds)")
         except ConnectionRefusedError:
             return self._remember(f"the {self.name} refused the connection")
         except OSError as error:  # TLS, DNS, routes, missing sockets

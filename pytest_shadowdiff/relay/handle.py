@@ -283,6 +283,7 @@ def _bounds(limits: Limits) -> RelayLimits:
         queue_bytes=limits.queue_bytes,
         connections=limits.connections,
         head_seconds=limits.head_seconds,
+        connect_seconds=limits.connect_seconds,
         spool=limits.spool,
     )
 

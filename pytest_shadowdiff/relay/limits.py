@@ -18,7 +18,7 @@ class RelayLimits:
         order_seconds: how long a safe request's copy waits for those of the requests before it.
         refused_seconds: how long a refused connection is remembered.
         head_seconds: how long a caller may take to send a header section (`max_head_seconds`).
-        connect_seconds: how long a connection to a version may take to come about.
+        connect_seconds: how long a version may take to accept a connection (`max_connect_seconds`).
         quiet_seconds: how long asking again waits for callers to be served.
         spool: bytes on disk (`max_spool`).
     """

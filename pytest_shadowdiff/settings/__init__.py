@@ -96,6 +96,7 @@ class Limits:
         queue_bytes: bytes that their requests may hold in memory (`max_queue_bytes`).
         connections: to one version at one time, for copies (`max_connections`).
         head_seconds: how long a caller may take to send a header section (`max_head_seconds`).
+        connect_seconds: how long a version may take to accept a connection (`max_connect_seconds`).
         spool: bytes on disk for what was seen and not yet judged (`max_spool`).
     """
 
@@ -107,6 +108,7 @@ class Limits:
     queue_bytes: int = 64 * 1024 * 1024
     connections: int = 64
     head_seconds: float = 60.0
+    connect_seconds: float = 10.0
     spool: int = 4 * 1024 * 1024 * 1024
 
 

@@ -33,6 +33,7 @@ LIMIT_KEYS = {
     "max_queue_bytes": "queue_bytes",
     "max_connections": "connections",
     "max_head_seconds": "head_seconds",
+    "max_connect_seconds": "connect_seconds",
     "max_spool": "spool",
 }
 
