@@ -20,7 +20,8 @@ def test_a_version_that_does_not_accept_is_named_in_time(lab: Lab) -> None:
         setup = lab.mirror(lab.version(), there, bounds=RelayLimits(connect_seconds=0.3))
         assert setup.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == OK
         problem = setup.seen("candidate")[0].exchange.problem
-        assert problem == f"the candidate v2 (127.0.0.1:{there.port}) did not accept a connection within 0.3 s (max_connect_seconds) for GET /"
+        reason = "did not accept a connection within 0.3 s (max_connect_seconds) for GET /"
+        assert problem == f"the candidate v2 (127.0.0.1:{there.port}) {reason}"
 
 
 def test_a_name_that_is_unknown_is_named(lab: Lab) -> None:
