@@ -159,7 +159,7 @@ class IstioMirror:
     def _until_active(self, routes: MeshRoutes, mirroring: Mirroring) -> None:
         """Until the mesh mirrors, and lets our pod ask both versions."""
         try:
-            mirroring.until_active(lambda: self._watch.trouble if self._watch else "")
+            mirroring.until_active(self._trouble)
         except SetupError as error:
             said = routes.said(self._patched) if self._patched else ""
             raise SetupError(f"{error} {said}".strip()) from None
@@ -239,12 +239,15 @@ class IstioMirror:
                 self._dropped = dropped(self._admin)
         return self._dropped
 
+    def _trouble(self) -> str:
+        """Why the patched routes no longer hold; empty while they do."""
+        lost = self._hold.lost if self._hold else ""
+        return lost or (self._watch.trouble if self._watch else "")
+
     def failure(self) -> str | None:
         """Why the mirror no longer works: its lease is lost, somebody took its routes out, or deleted its pod."""
-        if self._hold is not None and self._hold.lost:
-            return self._hold.lost
-        if self._watch is not None and self._watch.trouble:
-            return self._watch.trouble
+        if reason := self._trouble():
+            return reason
         trouble = self._forwarder.trouble if self._forwarder else None
         return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
 

@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from pytest_shadowdiff.cluster.connecting import Connection, connect
 from pytest_shadowdiff.cluster.hold import Hold
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, SERVICES, Ref
 from pytest_shadowdiff.errors import ShadowError
-from pytest_shadowdiff.mirror import kubernetes
+from pytest_shadowdiff.mirror import create
 from pytest_shadowdiff.settings import Service, Settings, Target
 
 RUN = "c0ffee01"
@@ -60,12 +62,12 @@ def act(action: str) -> None:
         sys.stdin.readline()
 
 
-def mirror(namespace: str) -> None:
-    """The mirror `kubernetes`, up and down again."""
+def mirror(namespace: str, name: str = "kubernetes") -> None:
+    """A mirror of a cluster, up and down again."""
     versions = [Target(name, workload={"labels": {"version": name}}) for name in ("v1", "v2")]
     service = Service("shop", namespace, 8000, lease_seconds=SECONDS, wait_seconds=20)
-    settings = Settings(primary=versions[0], candidate=versions[1], mirror="kubernetes", service=service)
-    made = kubernetes.create(MirrorPlan(settings, RUN, Path(tempfile.mkdtemp()), None, None))
+    settings = Settings(primary=versions[0], candidate=versions[1], mirror=name, service=service)
+    made = create(name, MirrorPlan(settings, RUN, Path(tempfile.mkdtemp()), None, None))
     made.start()
     made.stop()
 
@@ -90,8 +92,9 @@ def edits(namespace: str) -> None:
 if __name__ == "__main__":
     scenario, action, number, namespace = sys.argv[1:]
     count(action, int(number))
+    scenarios: dict[str, Callable[[str], None]] = {"mirror": mirror, "edits": edits, "istio": partial(mirror, name="istio")}
     try:
-        {"mirror": mirror, "edits": edits}[scenario](namespace)
+        scenarios[scenario](namespace)
     except ShadowError as error:
         say("error", str(error).replace("\n", " "))
         sys.exit(3)

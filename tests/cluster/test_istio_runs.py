@@ -40,16 +40,17 @@ def test_a_redirect_stays_inside(shadow):
 """
 
 
+def inject(connection: Connection, namespace: str) -> None:
+    """Let the mesh put a sidecar into each pod that is made there."""
+    labels = {"metadata": {"labels": {"istio-injection": "enabled"}}}
+    connection.call("PATCH", f"{collection(NAMESPACES, None)}/{namespace}", body=labels, content_type=MERGE_PATCH)
+
+
 @pytest.fixture(scope="module")
 def meshed(connection: Connection) -> Iterator[Deployed]:
     """Two versions that answer differently, with sidecars, and no route yet."""
     with a_namespace(connection) as namespace:
-        connection.call(
-            "PATCH",
-            f"{collection(NAMESPACES, None)}/{namespace}",
-            body={"metadata": {"labels": {"istio-injection": "enabled"}}},
-            content_type=MERGE_PATCH,
-        )
+        inject(connection, namespace)
         yield deploy(connection, namespace, {"v1": "shop", "v2": "other"})
 
 

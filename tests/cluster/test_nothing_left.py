@@ -73,6 +73,30 @@ def clean(connection: Connection, namespace: str) -> None:
         assert recovery.clean(connection, leftover, "cleanup", lambda _line: None)
 
 
+def cut_off(proxy: Any, scenario: str, number: int, namespace: str, kubeconfig: Path) -> tuple[int, str, str]:
+    """A run whose API server goes away after so many calls: its status, its last lines, its errors."""
+    process = start(scenario, "cut", number, namespace, kubeconfig)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line == "cut\n":
+            proxy.cut()
+            break
+    out, err = process.communicate("\n", timeout=120)
+    return process.returncode, out, err
+
+
+def check_cut_off(status: int, out: str, err: str, *, over: bool) -> None:
+    """It says what is left, unless it was over."""
+    last = out.splitlines()[-1]
+    if over:
+        assert last == "ended"
+    else:
+        assert status == 3, out + err
+        assert "no answer from the API server" in last or "could not be renewed" in last
+        assert "shadowdiff cleanup" in last
+    assert "Traceback" not in err
+
+
 @pytest.fixture
 def places(connection: Connection, deployments: Callable[[int], list[str]]) -> list[tuple[Connection, str]]:
     """Namespaces with the same two versions, for as many runs at once."""
@@ -121,23 +145,8 @@ def test_cut_off_after_each_call(
     def show(connection: Connection, namespace: str, number: int) -> None:
         before = snapshot(connection, namespace)
         with api_proxy() as proxy:
-            process = start(scenario, "cut", number, namespace, proxy.kubeconfig(kubeconfig, tmp_path))
-            assert process.stdout is not None
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if line == "cut\n":
-                    proxy.cut()
-                    break
-            out, err = process.communicate("\n", timeout=60)
-        last = out.splitlines()[-1]
-        if number < CALLS[scenario]:
-            assert process.returncode == 3, out + err
-            assert "no answer from the API server" in last or "could not be renewed" in last
-            assert "shadowdiff cleanup" in last
-        else:
-            assert last == "ended"
-        assert "Traceback" not in err
+            status, out, err = cut_off(proxy, scenario, number, namespace, proxy.kubeconfig(kubeconfig, tmp_path))
+        check_cut_off(status, out, err, over=number == CALLS[scenario])
         clean(connection, namespace)
         until_as_before(connection, namespace, before)
 
