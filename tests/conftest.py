@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.midway import Midway
 
 hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("calm")  # a loaded machine is no bug
@@ -58,3 +61,13 @@ def data() -> Path:
 def kubeconfig() -> Path:
     """Kubeconfig of a cluster made for tests; only for tests marked `cluster`."""
     return Path(os.environ["SHADOWDIFF_TEST_KUBECONFIG"])
+
+
+@pytest.fixture
+def midway(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Midway]:
+    """Starts runs of pytest that wait in their second test."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("finds processes by /proc, which this system lacks")
+    made = Midway(pytester.path, tmp_path)
+    yield made
+    made.close()

@@ -1,120 +1,29 @@
-"""Somebody kills pytest, Envoy or a container in the middle of a run: a clear end, and nothing of ours is left."""
+"""Somebody kills pytest, Envoy, a container or the engine in the middle of a run: a clear end, and nothing of ours is left."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from shutil import which
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mirrors.conftest import VERSION, needs_envoy
+from tests.midway import COMMANDS, IMAGES
+from tests.mirrors.conftest import needs_envoy
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc, which this system lacks")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-COMMANDS = """
-[tool.shadowdiff]
-report = ["json:report.json"]
-timeout = 2
-[tool.shadowdiff.targets.v1]
-command = [{python}, {version}, "v1", "{{port}}"]
-ready = "/plain"
-[tool.shadowdiff.targets.v2]
-command = [{python}, {version}, "v2", "{{port}}"]
-ready = "/plain"
-"""
+    from tests.midway import Midway, Running
 
-IMAGES = """
-[tool.shadowdiff]
-report = ["json:report.json"]
-timeout = 2
-[tool.shadowdiff.targets.v1]
-image = "python:3.11-slim"
-command = ["python", "/version.py", "v1", "8080"]
-volumes = [{volume}]
-port = 8080
-ready = "/plain"
-[tool.shadowdiff.targets.v2]
-image = "python:3.11-slim"
-command = ["python", "/version.py", "v2", "8080"]
-volumes = [{volume}]
-port = 8080
-ready = "/plain"
-"""
-
-TESTS = """
-import pathlib
-import time
-
-def test_first(shadow):
-    shadow.get("/json?first")
-
-def test_second(shadow):
-    shadow.get("/json?second")
-    shadow.check()
-    pathlib.Path("reached").touch()
-    for _ in range(400):
-        if pathlib.Path("go").exists():
-            break
-        time.sleep(0.05)
-    shadow.get("/json?third")
-
-def test_last(shadow):
-    shadow.get("/json?last")
-"""
-
-
-@dataclass
-class Running:
-    """A pytest run that waits in its second test."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    temporary: Path
-
-    def processes(self) -> dict[int, str]:
-        """All that descends from it, by what is in the environment."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if self.temporary.name.encode() in (entry / "environ").read_bytes():
-                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                except OSError:
-                    continue
-        return found
-
-    def pid(self, pattern: str) -> int:
-        return max(pid for pid, line in self.processes().items() if re.search(pattern, line))
-
-    def go(self) -> None:
-        (self.folder / "go").touch()
-
-    def end(self) -> str:
-        output, _ = self.process.communicate(timeout=90)
-        return output
-
-    def wait_until_gone(self) -> dict[int, str]:
-        deadline = time.monotonic() + 20
-        while self.processes() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return self.processes()
-
-    def verdicts(self) -> dict[str, str]:
-        report: Any = json.loads((self.folder / "report.json").read_text())
-        return {pair["request"]["url"].partition("?")[2]: pair["verdict"] for pair in report["pairs"]}
-
-
-Start = Callable[..., Running]
+ENVOY, DOCKER = "--shadow-mirror=envoy", "--shadow-mirror=docker"
 
 ENGINE = """
 import os, socket, sys, threading
@@ -142,54 +51,80 @@ while True:
 """An engine that the test itself can end: all that it is asked, the real one answers."""
 
 
+class OwnEngine:
+    """A Docker engine of the test's own, so that it can be killed, in a network namespace of its own, so that it disturbs nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self.within = ("nsenter", f"--net=/run/netns/{folder.name}")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.killed = False
+
+    def start(self) -> None:
+        """Return when it answers; the test is skipped where it cannot be started."""
+        program = which("dockerd")
+        if program is None or which("ip") is None or which("nsenter") is None or os.geteuid() != 0:
+            pytest.skip("an engine of the test's own needs the programs dockerd, ip and nsenter, and root")
+        subprocess.run(["ip", "netns", "add", self.folder.name], capture_output=True, check=False)
+        subprocess.run([*self.within, "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+        places = ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/docker.pid"]
+        with (self.folder / "log").open("ab") as log:
+            words = [*self.within, program, "-H", self.host, *places]
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while subprocess.run(["docker", "-H", self.host, "info"], capture_output=True, check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.skip(f"an engine of the test's own cannot be started here: {(self.folder / 'log').read_text()[-300:]}")
+            time.sleep(0.1)
+        self.killed = False
+
+    def load(self, *images: str) -> None:
+        """Give it images of the machine's engine."""
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
+            subprocess.run(["docker", "-H", self.host, "load"], stdin=saved.stdout, capture_output=True, check=True)
+
+    def kill(self) -> None:
+        """As a crash ends it: its containers run on."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.killed = True
+
+    def close(self) -> None:
+        """End it with all that it runs; one that was killed is started again for that."""
+        if self.killed:
+            self.start()
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(60)
+        while not subprocess.run(["umount", self.folder / "data"], capture_output=True, check=False).returncode:
+            pass  # an engine mounts its data once each time it is started
+        subprocess.run(["ip", "netns", "del", self.folder.name], capture_output=True, check=False)
+
+
 @pytest.fixture
-def start(pytester: pytest.Pytester, tmp_path: Path) -> Iterator[Start]:
-    begun: list[Running] = []
-
-    def one(mirror: str, configuration: str, **more: str) -> Running:
-        folder = pytester.path
-        filled = configuration.format(
-            python=json.dumps(sys.executable), version=json.dumps(str(VERSION)), volume=json.dumps(f"{VERSION}:/version.py:ro")
-        )
-        (folder / "pyproject.toml").write_text(filled)
-        (folder / "test_it.py").write_text(TESTS)
-        for name in ("reached", "go", "report.json"):
-            (folder / name).unlink(missing_ok=True)
-        temporary = tmp_path / uuid4().hex
-        temporary.mkdir()
-        command = [sys.executable, "-m", "pytest", "--shadow-target=v2", f"--shadow-mirror={mirror}", "-v"]
-        environ = os.environ | {"TMPDIR": str(temporary), **more}
-        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        running = Running(process, folder, temporary)
-        begun.append(running)
-        deadline = time.monotonic() + 60
-        while not (folder / "reached").exists():
-            assert process.poll() is None, running.end()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        return running
-
-    yield one
-    for running in begun:
-        for pid in running.processes():
-            os.kill(pid, signal.SIGKILL)
-        running.process.wait()
-        assert running.process.stdout is not None
-        running.process.stdout.close()
+def engine() -> Iterator[OwnEngine]:
+    """Not started yet; in a folder with a short name, since it makes sockets there."""
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    made = OwnEngine(folder)
+    yield made
+    made.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def ours(running: Running) -> list[str]:
+def ours(running: Running, *engine: str) -> list[str]:
     """Containers and networks of a run."""
     found = []
     for words in (("ps", "-a"), ("network", "ls")):
-        command = ["docker", *words, "--filter", f"label=pytest-shadowdiff.pid={running.process.pid}", "--format", "{{.ID}}"]
+        command = ["docker", *engine, *words, "--filter", f"label=pytest-shadowdiff.pid={running.process.pid}", "--format", "{{.ID}}"]
         found += subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return found
 
 
 @needs_envoy
-def test_envoy_is_killed(start: Start) -> None:
-    running = start("envoy", COMMANDS)
+def test_envoy_is_killed(midway: Midway) -> None:
+    running = midway(COMMANDS, ENVOY)
     os.kill(running.pid(r"envoy --config-path"), signal.SIGKILL)
     running.go()
     output = running.end()
@@ -203,22 +138,22 @@ def test_envoy_is_killed(start: Start) -> None:
 
 @needs_envoy
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_pytest_is_ended_and_envoy_goes_with_it(start: Start, number: int) -> None:
-    running = start("envoy", COMMANDS)
+def test_pytest_is_ended_and_envoy_goes_with_it(midway: Midway, number: int) -> None:
+    running = midway(COMMANDS, ENVOY)
     running.process.send_signal(number)
     running.end()
     assert running.wait_until_gone() == {}
 
 
 @pytest.mark.docker
-def test_a_killed_run_is_swept_up_by_the_next(start: Start) -> None:
-    running = start("docker", IMAGES)
+def test_a_killed_run_is_swept_up_by_the_next(midway: Midway) -> None:
+    running = midway(IMAGES, DOCKER)
     assert len(ours(running)) == 4
     running.process.kill()
     running.end()
     running.wait_until_gone()
     assert len(ours(running)) == 4
-    following = start("docker", IMAGES)
+    following = midway(IMAGES, DOCKER)
     following.go()
     following.end()
     assert following.process.returncode == 0
@@ -227,8 +162,8 @@ def test_a_killed_run_is_swept_up_by_the_next(start: Start) -> None:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_asked_to_end_leaves_no_container(start: Start, number: int) -> None:
-    running = start("docker", IMAGES)
+def test_a_run_that_is_asked_to_end_leaves_no_container(midway: Midway, number: int) -> None:
+    running = midway(IMAGES, DOCKER)
     running.process.send_signal(number)
     running.end()
     assert ours(running) == []
@@ -236,8 +171,8 @@ def test_a_run_that_is_asked_to_end_leaves_no_container(start: Start, number: in
 
 @pytest.mark.docker
 @pytest.mark.parametrize("name, said", [("envoyproxy/envoy", "container of envoyproxy/envoy"), ("v2", "v2")])
-def test_a_container_is_killed(start: Start, name: str, said: str) -> None:
-    running = start("docker", IMAGES)
+def test_a_container_is_killed(midway: Midway, name: str, said: str) -> None:
+    running = midway(IMAGES, DOCKER)
     wanted = f"label=pytest-shadowdiff.target={name}" if name == "v2" else "ancestor=envoyproxy/envoy:v1.40.0"
     found = subprocess.run(["docker", "ps", "-q", "--filter", wanted], capture_output=True, text=True, check=True).stdout.split()
     subprocess.run(["docker", "kill", *found], capture_output=True, check=True)
@@ -251,12 +186,12 @@ def test_a_container_is_killed(start: Start, name: str, said: str) -> None:
 
 
 @pytest.mark.docker
-def test_the_engine_goes_away(start: Start, tmp_path: Path) -> None:
+def test_the_engine_goes_away(midway: Midway, tmp_path: Path) -> None:
     socket = tmp_path / "engine.sock"
     engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(socket)], stdout=subprocess.PIPE, text=True)
     assert engine.stdout is not None
     assert engine.stdout.readline() == "listening\n"
-    running = start("docker", IMAGES, DOCKER_HOST=f"unix://{socket}")
+    running = midway(IMAGES, DOCKER, DOCKER_HOST=f"unix://{socket}")
     engine.kill()
     engine.wait()
     engine.stdout.close()
@@ -265,8 +200,35 @@ def test_the_engine_goes_away(start: Start, tmp_path: Path) -> None:
     assert "Traceback" not in output
     assert running.verdicts()["second"] == "same"
     assert set(running.verdicts().values()) <= {"same", "incomplete"}
-    following = start("docker", IMAGES)
+    following = midway(IMAGES, DOCKER)
     following.go()
     following.end()
     assert following.process.returncode == 0
     assert ours(running) == ours(following) == []
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_the_engine_is_killed(midway: Midway, engine: OwnEngine) -> None:
+    engine.start()
+    engine.load("python:3.11-slim", "envoyproxy/envoy:v1.40.0")
+    midway.within = engine.within
+    running = midway(IMAGES, DOCKER, DOCKER_HOST=engine.host)
+    assert len(ours(running, "-H", engine.host)) == 4
+    engine.kill()
+    running.go()
+    output = running.end()
+    assert running.process.returncode == 1
+    assert "Traceback" not in output
+    assert "engine" in output
+    verdicts = running.verdicts()
+    assert (verdicts["first"], verdicts["second"]) == ("same", "same"), running.report()
+    assert set(verdicts.values()) <= {"same", "incomplete"}
+    assert running.wait_until_gone() == {}
+    assert running.files() == []
+    engine.start()
+    following = midway(IMAGES, DOCKER, DOCKER_HOST=engine.host)
+    following.go()
+    following.end()
+    assert following.process.returncode == 0
+    assert ours(running, "-H", engine.host) == ours(following, "-H", engine.host) == []
