@@ -84,7 +84,7 @@ SERVICES = {
         """/ /x /x/t /x/t.json /x/t.json?_shape=array /x/t/1 /x/t/1.json /x/t.json?_facet=name /x/t.json?_sort=price&_size=5
             /x.json?sql=select+random() /x.json?sql=select+datetime('now') /x.json?sql=select+*+from+t+order+by+random()+limit+5
             /x.json?sql=select+hex(randomblob(16)) /x/t.csv /-/versions.json /-/metadata.json /-/plugins.json /-/settings.json
-            /-/databases.json /-/threads.json /-/actor.json /x.json?sql=select+sum(price)+from+t /x/t?name=aaaa /x/t.json?_next=100 /x/nope
+            /-/databases.json /-/actor.json /x.json?sql=select+sum(price)+from+t /x/t?name=aaaa /x/t.json?_next=100 /x/nope
             /x.db /-/static/app.css /x?sql=select+random()""",
     ),
     "moto": Service(

@@ -17,7 +17,7 @@ _TOKENS = re.compile(
     rf"""(?<![\w-])\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?(?:\ ?(?:[Zz]\b|UTC|GMT|[+-]\d\d:?\d\d))?(?![\w-])
        | (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,\ \d\d[ -]{_MONTH}[ -]\d{{4}}\ \d\d:\d\d:\d\d\ (?:GMT|UTC|[+-]\d{{4}})
        | \d\d/{_MONTH}/\d{{4}}:\d\d:\d\d:\d\d\ [+-]\d{{4}}
-       | (?<![\w.])\d+\.\d+(?![\w.])
+       | (?<![\w.])\d+\.\d+(?=[a-zA-Z\u00b5%]{{0,3}}(?!\w|\.\w))
        | [0-9A-Za-z_\-]+
        | [^0-9A-Za-z_\-]+""",
     re.VERBOSE,

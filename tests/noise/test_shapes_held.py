@@ -93,6 +93,10 @@ SHAPES: dict[str, tuple[Make, Make]] = {
     "one of three": (lambda dice, _: dice.choice("abc"), lambda dice, _: dice.choice("xy")),
     "boolean": (lambda dice, _: dice.random() < 0.5, lambda dice, _: dice.choice(["true", "false"])),
     "text around a number": (lambda dice, _: f"{dice.randrange(99)} rows", lambda dice, _: f"{dice.randrange(99)} row(s)"),
+    "text around a duration": (
+        lambda dice, _: f"took {round(dice.uniform(0.3, 0.6), 3)}ms.",
+        lambda dice, _: f"took {round(dice.uniform(0.3, 0.6), 3)}s.",
+    ),
     "sentence": (lambda dice, _: " ".join(dice.choices(["Red", "green", "blue"], k=dice.randrange(3, 9))), lambda _, __: ""),
 }
 
