@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pytest_shadowdiff.cluster import objects
+from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.connecting import Connection, ticks, until
-from pytest_shadowdiff.cluster.objects import NAMESPACES, Ref
+from pytest_shadowdiff.cluster.objects import NAMESPACES, collection
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -33,7 +35,22 @@ def environment(kubeconfig: Path, connection: Connection, tmp_path: Path) -> Ite
     shutil.copy(kubeconfig, config)
     path = f"{Path(sys.executable).parent}{os.pathsep}{given['PATH']}"
     yield {**given, "PATH": path, "KUBECONFIG": str(config), "KIND_CLUSTER_NAME": connection.context.removeprefix("kind-")}
-    assert until(ticks() + 60, lambda: objects.find(connection, Ref(NAMESPACES, "", "shop")) is None)
+    for name in ("shop", "mirroring", "storefront"):
+        with contextlib.suppress(ClusterError):  # where a session ended halfway
+            connection.call("DELETE", place(name))
+        assert until(ticks() + 60, partial(gone, connection, name))
+
+
+def place(namespace: str) -> str:
+    return f"{collection(NAMESPACES, None)}/{namespace}"
+
+
+def gone(connection: Connection, namespace: str) -> bool:
+    try:
+        connection.read(place(namespace))
+    except ClusterError as error:
+        return error.missing
+    return False
 
 
 def session(readme: str) -> str:
@@ -69,6 +86,25 @@ def test_10_promotion_gate(environment: Mapping[str, str], tmp_path: Path) -> No
     out = run(folder, environment)
     assert "8 passed" in out
     assert "7 failed, 1 passed" in out or "8 failed" in out
+
+
+@pytest.mark.istio
+def test_11_istio(environment: Mapping[str, str]) -> None:
+    out = run(ROOT / "examples" / "11-istio", environment)
+    assert "4 passed" in out
+    assert "5 pairs: 5 same" in out
+    assert "5 pairs: 5 partial" in out
+    assert "VirtualService mirroring/httpbin, spec.http[0].mirror: this route mirrors already, to v2" in out
+    assert "Nothing is left of any run." in out
+
+
+@pytest.mark.istio
+def test_12_gateway_api(environment: Mapping[str, str]) -> None:
+    out = run(ROOT / "examples" / "12-gateway-api", environment)
+    assert "requests enter by Gateway gateway (" in out
+    assert "1 failed, 1 passed" in out
+    assert '"value":"/orders"}}]}]' in out  # one rule, as it was
+    assert "Nothing is left of any run." in out
 
 
 @pytest.mark.slow
