@@ -71,7 +71,7 @@ class Series:
 
     def replace(self, primary: Sequence[Sample], candidate: Sequence[Sample]) -> Series:
         """Other samples of the same answers."""
-        return replace(self, primary=primary, candidate=candidate)
+        return Series(primary, candidate, self.turns, self.pooled, self.third)
 
 
 @dataclass(frozen=True, slots=True)
