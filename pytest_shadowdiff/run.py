@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_shadowdiff import kept, mirror, rules, tap, targets
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.settings import Settings, Target
 
 
+MIRROR_LOG = "envoy.log"
+LONGEST_LOG = 1024 * 1024
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -166,6 +169,12 @@ class Run:
         """
         try:
             self._start()
+        except SetupError as error:
+            log = self._keep_log()
+            self.stop()
+            if log is None:
+                raise
+            raise SetupError(f"{error}\nIts whole log is in {log}.") from None
         except BaseException:
             self.stop()
             raise
@@ -211,8 +220,7 @@ class Run:
         ours = {role: target for role, target in wanted.items() if target.workload is None}
         started = targets.start_all(list(ours.values()), directory=self.directory, run_id=self.id)
         self._started = dict(zip(ours, started, strict=True))
-        for one in started:
-            self._ends.callback(one.stop)
+        self._ends.callback(targets.stop_all, started)
         return {role: one.upstream for role, one in self._started.items()}
 
     def _watch(self) -> None:
@@ -333,11 +341,23 @@ class Run:
             failures = (failure for look in watched if (failure := look()))
             dropped = (f"The mirror dropped {count} times: {reason}" for reason, count in sorted(self._mirror.dropped().items()))
             said = [*self._mirror.describe(), *dropped, *(line for failure in failures for line in failure.splitlines())]
+            log = self._keep_log() if self._mirror.failure() else None
+            said += [f"The whole log of the mirror is in {log}."] if log else []
             self.lines = [self.redactor.text(line) for line in said]
         try:
             self._ends.close()
         finally:
             self.verdicts.close()
+
+    def _keep_log(self) -> Path | None:
+        """Where the log of a mirror that failed is kept, redacted as all that leaves the run; None where it wrote none."""
+        for file in self.directory.rglob(MIRROR_LOG):
+            kept = Path(f"shadowdiff-{MIRROR_LOG}")
+            with contextlib.suppress(OSError):
+                text = file.read_bytes()[-LONGEST_LOG:].decode("utf-8", "replace")
+                kept.write_text(self.redactor.text(text), encoding="utf-8")
+                return kept if text else None
+        return None
 
     def remove(self) -> None:
         """Delete what is on disk, unless it is to be kept."""

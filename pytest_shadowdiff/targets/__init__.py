@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_shadowdiff.errors import SettingsError, SetupError
@@ -114,11 +115,19 @@ def start_all(targets: Sequence[Target], *, directory: Path, run_id: str) -> lis
     return started
 
 
+def stop_all(started: Sequence[Started]) -> None:
+    """End all of them at once: a container takes a moment to go."""
+    ends = [Thread(target=one.stop, name="shadowdiff-end") for one in started]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join()
+
+
 @contextlib.contextmanager
 def _all_or_none(started: list[Started]) -> Iterator[None]:
     try:
         yield
     except BaseException:  # Ctrl-C as well
-        for one in started:
-            one.stop()
+        stop_all(started)
         raise
