@@ -17,7 +17,7 @@ _LEAST = 2
 
 
 def made_once(series: Series) -> Series | None:
-    """One answer of each process, where each process always shows the same and the primary's two do not; None where that is not so."""
+    """One answer of each process, where the primary's vary, and each process always shows the same; None where that is not so."""
     if not series.third:
         return None
     ours, theirs = _by_turn(series.primary), _by_turn(series.candidate)
@@ -25,7 +25,7 @@ def made_once(series: Series) -> Series | None:
     if first is None or min(len(control), len(theirs)) < _LEAST:
         return None
     here, there = control[0], next(iter(theirs.values()))
-    if _alike(first, here) or not all(_alike(each, here) for each in control) or not all(_alike(each, there) for each in theirs.values()):
+    if not all(_alike(each, here) for each in control) or not all(_alike(each, there) for each in theirs.values()):
         return None
     return replace(series, primary=[*first, *here], candidate=there, turns=(2, 1), third=False)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_shadowdiff.errors import SettingsError
 from pytest_shadowdiff.model import Rule, Tls
 from pytest_shadowdiff.settings import ENVOY_IMAGE, Limits, Service, Target
+from pytest_shadowdiff.settings.openapi import templates
 from pytest_shadowdiff.settings.table import Table, describe, one_of
 
 RuleFrom = Callable[[Mapping[str, object], str], Rule]
@@ -17,7 +18,7 @@ RuleFrom = Callable[[Mapping[str, object], str], Rule]
 OPTIONS = frozenset(
     {"target", "primary", "control", "mirror", "tap", "percent", "timeout", "allow_unsafe", "accept", "report", "route", "allow_context"}
 )
-TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "keep", "envoy", "envoy_image", "redact"})
+TABLES = frozenset({"targets", "service", "rules", "limits", "endpoints", "openapi", "keep", "envoy", "envoy_image", "redact"})
 WAYS = ("url", "command", "image", "workload")
 TARGET_KEYS = frozenset(
     {*WAYS, "port", "ready", "ready_seconds", "env", "cwd", "volumes", "pull", "headers", "host", "tls", "log", "log_file", "capture"}
@@ -133,13 +134,18 @@ def _configuration(values: object, file: Path, table: str, rule_from: RuleFrom) 
         targets={name: target(name, value, f"{place}, targets.{name}", home) for name, value in named.items()},
         service=_service(top.raw("service"), f"{place}, service"),
         rules=_rules(top, rule_from),
-        endpoints=tuple(top.words("endpoints") or ()),
+        endpoints=(*(top.words("endpoints") or ()), *_described(top, home)),
         redact=tuple(top.words("redact") or ()),
         limits=_limits(top.raw("limits"), f"{place}, limits"),
         envoy=top.text("envoy"),
         envoy_image=top.text("envoy_image") or ENVOY_IMAGE,
         keep=top.flag("keep") or False,
     )
+
+
+def _described(top: Table, home: Path) -> tuple[str, ...]:
+    file = _path(home, top.text("openapi"))
+    return templates(file, f"{top.place}.openapi") if file is not None else ()
 
 
 def _rules(top: Table, rule_from: RuleFrom) -> tuple[Rule, ...]:

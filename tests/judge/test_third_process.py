@@ -95,3 +95,9 @@ def test_what_a_process_makes_once_stays_tested(broken: dict[str, Any]) -> None:
 def test_what_is_the_same_in_both_processes_of_the_primary_may_not_change() -> None:
     judgement = settled(lambda: {"key": "a" * 8 + "1"}, lambda: {"key": "a" * 8 + "1"}, lambda: {"key": "b" * 8 + "2"})
     assert judgement.verdict is Verdict.DIFFERENT
+
+
+def test_a_first_answer_that_stands_alone_is_no_process_where_the_primary_itself_was_asked_again() -> None:
+    first = iter([5])
+    judgement = settled(lambda: {"n": next(first, 6)}, lambda: {"n": 6}, lambda: {"n": 50}, third=False)
+    assert judgement.verdict is Verdict.DIFFERENT, judgement.reason
