@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -37,10 +38,15 @@ def pump(source, sink):
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         pass
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen(50)
-print("listening", flush=True)
+if sys.argv[1] == "tcp":
+    listener = socket.create_server(("127.0.0.1", 0))
+    place = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+else:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen(50)
+    place = f"unix://{sys.argv[1]}"
+print(place, flush=True)
 while True:
     near, _ = listener.accept()
     far = socket.socket(socket.AF_UNIX)
@@ -185,16 +191,23 @@ def test_a_container_is_killed(midway: Midway, name: str, said: str) -> None:
     assert ours(running) == []
 
 
+@contextmanager
+def passed_on(place: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """What passes requests on to the machine's engine, and its name as `DOCKER_HOST`."""
+    with subprocess.Popen([sys.executable, "-c", ENGINE, place], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
 @pytest.mark.docker
 def test_the_engine_goes_away(midway: Midway, tmp_path: Path) -> None:
-    socket = tmp_path / "engine.sock"
-    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(socket)], stdout=subprocess.PIPE, text=True)
-    assert engine.stdout is not None
-    assert engine.stdout.readline() == "listening\n"
-    running = midway(IMAGES, DOCKER, DOCKER_HOST=f"unix://{socket}")
-    engine.kill()
-    engine.wait()
-    engine.stdout.close()
+    with passed_on(str(tmp_path / "engine.sock")) as (engine, host):
+        running = midway(IMAGES, DOCKER, DOCKER_HOST=host)
+        engine.kill()
+        engine.wait()
     running.go()
     output = running.end()
     assert "Traceback" not in output
@@ -205,6 +218,20 @@ def test_the_engine_goes_away(midway: Midway, tmp_path: Path) -> None:
     following.end()
     assert following.process.returncode == 0
     assert ours(running) == ours(following) == []
+
+
+@pytest.mark.docker
+def test_an_engine_elsewhere_is_reached_by_tcp(midway: Midway) -> None:
+    with passed_on("tcp") as (_, host):
+        running = midway(IMAGES, DOCKER, DOCKER_HOST=host)
+        published = ["docker", "ps", "--filter", f"label=pytest-shadowdiff.pid={running.process.pid}", "--format", "{{.Ports}}"]
+        ports = subprocess.run(published, capture_output=True, text=True, check=True).stdout
+        running.go()
+        output = running.end()
+    assert "0.0.0.0:" in ports, "at a host elsewhere, loopback would be out of reach"
+    assert running.process.returncode == 0, output
+    assert running.verdicts() == dict.fromkeys(("first", "second", "third", "last"), "same")
+    assert ours(running) == []
 
 
 @pytest.mark.docker
