@@ -92,7 +92,8 @@ def edits(namespace: str) -> None:
 if __name__ == "__main__":
     scenario, action, number, namespace = sys.argv[1:]
     count(action, int(number))
-    scenarios: dict[str, Callable[[str], None]] = {"mirror": mirror, "edits": edits, "istio": partial(mirror, name="istio")}
+    meshes = {name: partial(mirror, name=name) for name in ("istio", "gateway-api")}
+    scenarios: dict[str, Callable[[str], None]] = {"mirror": mirror, "edits": edits, **meshes}
     try:
         scenarios[scenario](namespace)
     except ShadowError as error:
