@@ -34,12 +34,20 @@ def test_strangers_notice_nothing(shop: Any, connection: Connection, kubeconfig:
     namespace = shop.namespace
     public = {"spec": {"selector": {"app": "shop", "version": "v1"}, "ports": [{"port": 80, "targetPort": "http"}]}}
     address = objects.create(connection, Ref(SERVICES, namespace, "public"), public)["spec"]["clusterIP"]
+    show(shop, connection, kubeconfig, tmp_path, record_property, (address, 80))
+
+
+def show(
+    shop: Any, connection: Connection, kubeconfig: Path, tmp_path: Path, record_property: Any, address: tuple[str, int], *options: str
+) -> None:
+    """Strangers ask for something at an address, run after run."""
+    namespace = shop.namespace
     objects.create(connection, Ref(CONFIG_MAPS, namespace, "strangers"), {"data": {SCRIPT.name: SCRIPT.read_text(encoding="utf-8")}})
     pod = Ref(PODS, namespace, "strangers")
     container = {
         "name": "strangers",
         "image": "python:3.11-slim",
-        "command": ["python", "-u", f"/strangers/{SCRIPT.name}", address, "80", str(REQUESTS)],
+        "command": ["python", "-u", f"/strangers/{SCRIPT.name}", address[0], str(address[1]), str(REQUESTS)],
         "volumeMounts": [{"name": "script", "mountPath": "/strangers"}],
     }
     volumes = [{"name": "script", "configMap": {"name": "strangers"}}]
@@ -51,7 +59,7 @@ def test_strangers_notice_nothing(shop: Any, connection: Connection, kubeconfig:
     windows = []
     while not (found := said(connection, pod)):
         begun = connection.clock.now()
-        out = run(tmp_path, kubeconfig)
+        out = run(tmp_path, kubeconfig, *options)
         windows.append((begun, connection.clock.now()))
         assert "200 passed" in out, out
         until(ticks() + 3, lambda: bool(said(connection, pod)), pause=0.3)
@@ -69,8 +77,18 @@ def test_strangers_notice_nothing(shop: Any, connection: Connection, kubeconfig:
         record_property("p99 between runs, ms", round(between[int(len(between) * 0.99)] * 1000, 2))
 
 
-def run(folder: Path, kubeconfig: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--shadow-config=shadowdiff.toml", "--shadow-target=v2"]
+def run(folder: Path, kubeconfig: Path, *options: str) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--shadow-config=shadowdiff.toml",
+        "--shadow-target=v2",
+        *options,
+    ]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
 
