@@ -15,7 +15,7 @@ from pytest_shadowdiff.cluster.gateways import GATEWAYS
 from pytest_shadowdiff.cluster.http_routes import HTTP_ROUTES
 from pytest_shadowdiff.cluster.objects import Ref
 from tests.cluster.conftest import Deployed, a_namespace, deploy
-from tests.cluster.test_istio_runs import inject, verdicts
+from tests.cluster.test_istio_runs import AUTHENTICATIONS, inject, verdicts
 from tests.cluster.test_run_in_cluster import nothing_of_ours, project, pytest_in
 
 pytestmark = [pytest.mark.cluster, pytest.mark.istio, pytest.mark.timeout(240)]
@@ -55,9 +55,10 @@ def test_waits(shadow):
 
 @pytest.fixture(scope="module")
 def shop(connection: Connection) -> Iterator[Deployed]:
-    """Two versions that answer differently, with sidecars, behind a Gateway."""
+    """Two versions that answer differently, with sidecars that take nothing but mTLS, behind a Gateway."""
     with a_namespace(connection) as namespace:
         inject(connection, namespace)
+        objects.create(connection, Ref(AUTHENTICATIONS, namespace, "default"), {"spec": {"mtls": {"mode": "STRICT"}}})
         gateway = Ref(GATEWAYS, namespace, "gateway")
         metadata = {"annotations": {"networking.istio.io/service-type": "ClusterIP"}}
         listeners = [{"name": "http", "port": 80, "protocol": "HTTP", "hostname": "*.example"}]
