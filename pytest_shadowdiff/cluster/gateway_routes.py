@@ -152,10 +152,15 @@ class GatewayRoutes:
                 f"{f'the Host {service.host}' if service.host else 'requests'} nor to Service {service.name}, port {service.port}. "
                 "Mend `host`, `name` or `port` in [tool.shadowdiff.service], or the route's parentRefs."
             )
-        route, parent = at_gateways[0]
         if service.entry is not None:
-            return self._configured(route, parent, service.entry)
-        return gateways.gateway_door(self._connection, route, parent, service.host)
+            return self._configured(*at_gateways[0], service.entry)
+        problems = []
+        for route, parent in at_gateways:
+            try:
+                return gateways.gateway_door(self._connection, route, parent, service.host)
+            except SetupError as error:
+                problems.append(error)
+        raise problems[0]
 
     def _configured(self, route: Mapping[str, Any], parent: Mapping[str, Any], entry: str) -> Door:
         parts = urlsplit(entry)

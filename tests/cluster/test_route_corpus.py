@@ -160,7 +160,7 @@ def decided(connection: Connection, ref: Ref) -> None:
 
     def said() -> bool:
         found = objects.get(connection, ref)
-        return "no controller has said anything" not in gateways.trouble(found, next(gateways.parents_of(found)))
+        return any("no controller has said anything" not in gateways.trouble(found, parent) for parent in gateways.parents_of(found))
 
     assert until(ticks() + 30, said, 0.2)
 
