@@ -155,6 +155,26 @@ def test_an_http_route_is_put_back_or_never_touched(case: Mapping[str, Any], gro
         remove(connection, ref)
 
 
+def test_a_gateway_that_no_run_could_enter_is_named_with_the_reason(ground: Ground) -> None:
+    secure = {"name": "secure", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "none"}]}}
+    listeners = [secure, {"name": "other", "port": 80, "protocol": "HTTP", "hostname": "other.example"}]
+    ref = Ref(GATEWAYS, ground.namespace, "nobodys")
+    objects.create(ground.connection, ref, {"spec": {"gatewayClassName": "nobodys", "listeners": listeners}})
+
+    def entering(parent: Mapping[str, Any], host: str | None = None) -> str:
+        metadata = {"name": "shop", "namespace": ground.namespace}
+        route = {"metadata": metadata, "spec": {"hostnames": ["shop.example"], "parentRefs": [parent]}}
+        with pytest.raises(SetupError) as refused:
+            gateways.gateway_door(ground.connection, route, next(gateways.parents_of(route)), host)
+        return str(refused.value)
+
+    said = entering({"name": "nobodys"})
+    assert "secure (HTTPS 443) does not take plain HTTP; other (HTTP 80) is for other.example. Give `entry`" in said
+    assert "other (HTTP 80) is not the one that the route names" in entering({"name": "nobodys", "sectionName": "secure"})
+    assert f"{ref} has no address in its status: Accepted=Unknown" in entering({"name": "nobodys"}, "other.example")
+    assert f"spec.parentRefs: Gateway {ground.namespace}/gone is not there" in entering({"name": "gone"})
+
+
 def decided(connection: Connection, ref: Ref) -> None:
     """Return when the controller has said something of the route as it is now."""
 
