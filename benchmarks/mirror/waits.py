@@ -1,0 +1,82 @@
+"""How long a run waits at its two ends: python benchmarks/mirror/waits.py [MIRROR ...]
+
+From pytest's start to the first verdict, and from the last test's end to the prompt; the versions are commands, or images
+for the mirror `docker`. Medians of some runs, one mirror after the other in each round.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+ROUNDS = 3
+MIRRORS = ("local", "envoy", "docker")
+SERVE = ("-m", "http.server", "--bind")
+HOOKS = """
+import pathlib, time
+
+def note(name):
+    with pathlib.Path("times").open("a") as file:
+        file.write(f"{name} {time.time()}\\n")
+
+def pytest_shadowdiff_judged(pair):
+    note("verdict")
+
+def pytest_runtest_logfinish():
+    note("end")
+"""
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_page(shadow, number):
+    assert shadow.get("/").status_code == 200
+"""
+
+
+def target(mirror: str) -> Mapping[str, object]:
+    if mirror == "docker":
+        return {"image": "python:3.11-slim", "command": ["python", *SERVE, "0.0.0.0", "8000"], "port": 8000, "ready": "/"}  # noqa: S104
+    return {"command": [sys.executable, *SERVE, "127.0.0.1", "{port}"], "ready": "/"}
+
+
+def measured(mirror: str, folder: Path) -> tuple[float, float]:
+    """Seconds to the first verdict, and from the last test to the prompt."""
+    lines = ["[tool.shadowdiff]"]
+    for name in ("v1", "v2"):
+        lines += [f"[tool.shadowdiff.targets.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in target(mirror).items())]
+    (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "conftest.py").write_text(HOOKS, encoding="utf-8")
+    (folder / "test_page.py").write_text(TESTS, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--shadow-target=v2", f"--shadow-mirror={mirror}"]
+    begun = time.time()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    ended = time.time()
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    noted = [(name, float(moment)) for name, moment in map(str.split, (folder / "times").read_text(encoding="utf-8").splitlines())]
+    first = next(moment for name, moment in noted if name == "verdict")
+    last = max(moment for name, moment in noted if name == "end")
+    return first - begun, ended - last
+
+
+def main(mirrors: list[str]) -> None:
+    """Measure and print."""
+    found: dict[str, list[tuple[float, float]]] = {mirror: [] for mirror in mirrors}
+    for _ in range(ROUNDS):
+        for mirror, rows in found.items():
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(measured(mirror, Path(folder)))
+    for mirror, rows in found.items():
+        first, last = (median(row[at] for row in rows) for at in (0, 1))
+        print(f"{mirror:8} start to first verdict {first:.2f} s, last test to prompt {last:.2f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(MIRRORS))
