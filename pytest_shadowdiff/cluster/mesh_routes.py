@@ -171,7 +171,8 @@ class MeshRoutes:
         found = objects.find(self._connection, ref)
         if found is None:
             return f"{ref} is gone."
-        routes = [str(route.get("name")) for route in found["spec"].get("http") or ()]
+        names = [str(route.get("name", "")) for route in found["spec"].get("http") or ()]
+        routes = [name for name in names if name.startswith(virtual_services.PREFIX)]
         status = found.get("status") or {}
         said = "; ".join(
             f"{each.get('type', each.get('level', ''))} {each.get('status', '')} {each.get('message', '')}".strip()
@@ -179,7 +180,7 @@ class MeshRoutes:
         )
         revision = (found["metadata"].get("labels") or {}).get(mesh.REVISION)
         which = f" It has the label {mesh.REVISION}={revision}: a control plane of another revision does not enact it." if revision else ""
-        return f"Applied to {ref}: routes {', '.join(routes)}. Its status says {said or 'nothing'}.{which}"
+        return f"Applied to {ref}: routes {', '.join(routes) or 'none any more'}. Its status says {said or 'nothing'}.{which}"
 
     def as_patched(self, plan: Plan) -> Sequence[tuple[Ref, Mapping[str, Any] | None, Mapping[str, Any]]]:
         """Each object before (None: it is made) and after, for a preview."""
