@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from pytest_shadowdiff.noise import processes
-from pytest_shadowdiff.noise.series import Opinion, Sample, Series, constant, doubt
+from pytest_shadowdiff.noise.series import Opinion, Sample, Series, constant, doubt, lean
 
 FAR = 5.0
 """How many of its own spreads beyond the primary's range a number has to lie to be none of them."""
@@ -18,6 +18,8 @@ NEAR_NOW = 5.0
 """Seconds from the moment of the request within which a time means "now"."""
 UNITS = (1.0, 1e3, 1e6, 1e9)
 """In a second, of what numbers count since 1970."""
+_ABSURD = 1000.0
+"""How many times larger, or smaller, than the primary's no number is by chance, however rarely."""
 _YEAR = 366 * 86400.0
 _FEW = 4
 _ROUGH_DIGITS = 3
@@ -113,7 +115,13 @@ def _jitter(series: Series) -> Opinion:
         return doubt(series, below, f"{text}, negative in the candidate", shape=True)
     far = [s for s in series.candidate if _far(_number(s), ours)]
     if far:
-        return doubt(series, far, f"{text}, and {_show(_number(far[0]))} in the candidate", shape=True)
+        worst = max(far, key=lambda s: abs(_number(s)))
+        what = f"{text}, and {_show(_number(worst))} in the candidate"
+        if min(ours) <= 0 or any(not 1 / _ABSURD < _number(s) / max(ours) < _ABSURD for s in far):
+            return doubt(series, far, what, shape=True)
+        rare = lean(series, far, what, (series.primary[0].value, worst.value))  # a busy machine's durations have such days
+        if not rare.noise:
+            return rare
     usual, others = _by_turn(series.primary), _by_turn(series.candidate)
     if max(usual) < min(others) or min(usual) > max(others):
         shifted = f"{text}, from {_show(min(theirs))} to {_show(max(theirs))} in the candidate"

@@ -113,6 +113,22 @@ def test_a_list_that_became_longer_is_found() -> None:
     assert "longer" in finding.what
 
 
+def test_many_tests_need_less_probable_shifts() -> None:
+    def shifted(others: int) -> list[Finding]:
+        dice, statistics = random.Random(2), Statistics()
+        for n in range(40):
+            fields = [("$.value", n % 2 == 1 or n > 33, True)]
+            fields += [(f"$.other{k}", dice.random() < 0.5, dice.random() < 0.5) for k in range(others)]
+            found = (Difference(path, "value_changed", ours, theirs) for path, ours, theirs in fields if ours != theirs)
+            statistics.add(pair(1, 2, n, noise=tuple(found)))
+        return statistics.findings()
+
+    alone, among = shifted(0), shifted(60)
+    assert [finding.path for finding in alone] == ["$.value"]
+    assert 1e-6 < alone[0].p < ALPHA
+    assert among == []
+
+
 def test_too_few_pairs_say_nothing() -> None:
     assert counted(coin(0.1), coin(0.9), pairs=15).findings() == []
 

@@ -101,3 +101,8 @@ def test_a_first_answer_that_stands_alone_is_no_process_where_the_primary_itself
     first = iter([5])
     judgement = settled(lambda: {"n": next(first, 6)}, lambda: {"n": 6}, lambda: {"n": 50}, third=False)
     assert judgement.verdict is Verdict.DIFFERENT, judgement.reason
+
+
+def test_whole_numbers_that_a_process_makes_once_stay_whole() -> None:
+    judgement = settled(lambda: {"n": 5}, lambda: {"n": 6}, lambda: {"n": 5.5})
+    assert judgement.verdict is Verdict.DIFFERENT, judgement.reason

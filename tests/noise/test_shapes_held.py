@@ -136,6 +136,25 @@ def test_a_coin_is_never_called_a_difference_for_good_before_chance_is_ruled_out
     assert called == 0
 
 
+def once(value: float) -> Make:
+    calls = itertools.count()
+    return lambda dice, _: value if next(calls) == 0 else dice.uniform(0.3, 0.5)
+
+
+def jitter(dice: random.Random, _: float) -> float:
+    return dice.uniform(0.3, 0.5)
+
+
+def test_a_duration_that_was_long_once_is_chance_and_one_that_always_is_none() -> None:
+    assert opinion(jitter, once(16.1)).noise
+    assert not opinion(jitter, lambda dice, at: 40 * jitter(dice, at)).noise
+
+
+@pytest.mark.parametrize("value", [16_000.0, -0.4])
+def test_a_number_that_no_chance_explains_is_a_difference_even_once(value: float) -> None:
+    assert not opinion(jitter, once(value)).noise
+
+
 @pytest.mark.parametrize("value", [None, ABSENT, "", [], {}, 0, "0", True])
 def test_constant_against_anything_else_is_a_difference(value: Any) -> None:
     found = opinion(lambda _, __: "x", lambda _, __: value, STEADY)
