@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RIGHTS: tuple[Right, ...] = (*rights(HTTP_ROUTES, "get", "list", "patch"), *rights(GATEWAYS, "get"))
 ACCEPTED_SECONDS = 30.0
+DECIDED_SECONDS = 10.0
 ENTRY_PORTS = {"http": 80, "https": 443}
 
 
@@ -92,12 +93,25 @@ class GatewayRoutes:
         mine = [route for route in found if self._at(route, door)]
         mine.sort(key=lambda route: (not leads(route, wanted), str(route["metadata"]["name"])))
         for route in mine:
-            said = gateways.trouble(route, door.parent)
-            if said and leads(route, wanted):
+            said = leads(route, wanted) and gateways.trouble(self._decided(route, door), door.parent)
+            if said:
                 raise SetupError(f"{spell(route)} does not work as it is: {said}. Mend it first; nothing was touched.")
         plan = Plan(door, tuple(mine), wanted)
         _ = plan.edits  # whatever is refused is refused here
         return plan
+
+    def _decided(self, route: Object, door: Door) -> Object:
+        """The route, once its controller has spoken of it as it is; somebody may have written a moment ago."""
+        found = route
+
+        def spoken() -> bool:
+            nonlocal found
+            if not gateways.decided(found, door.parent):
+                found = objects.get(self._connection, self._ref(route))
+            return gateways.decided(found, door.parent)
+
+        until(ticks() + DECIDED_SECONDS, spoken, 0.3)
+        return found
 
     def _wanted(self, found: Sequence[Mapping[str, Any]]) -> Wanted:
         names = {

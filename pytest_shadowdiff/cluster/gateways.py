@@ -126,20 +126,32 @@ def _check_class(connection: Connection, gateway: Mapping[str, Any]) -> None:
         )
 
 
+def decided(route: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+    """Whether a controller has spoken of what the route says now; right after a write it has not."""
+    generation = int(route["metadata"].get("generation") or 0)
+    said = [condition for each in _of(route, parent) for condition in each.get("conditions") or ()]
+    return bool(said) and all(int(each.get("observedGeneration") or generation) >= generation for each in said)
+
+
 def trouble(route: Mapping[str, Any], parent: Mapping[str, Any]) -> str:
     """Why a route does not work at its parent, in its controller's words; empty where it does, for what the route says now."""
     generation = int(route["metadata"].get("generation") or 0)
     said = []
-    for each in (route.get("status") or {}).get("parents") or ():
-        theirs = {"group": GROUP, "kind": "Gateway", "namespace": route["metadata"]["namespace"], **(each.get("parentRef") or {})}
-        if not same(theirs, parent) or theirs.get("sectionName") != parent.get("sectionName"):
-            continue
+    for each in _of(route, parent):
         found = {condition["type"]: condition for condition in each.get("conditions") or ()}
         wanting = [name for name in ("Accepted", "ResolvedRefs") if not _true(found.get(name), generation)]
         if not wanting:
             return ""
         said += [f"{each.get('controllerName')} says {name}={_spelt(found.get(name), generation)}" for name in wanting]
     return "; ".join(said) or "no controller has said anything of it in status.parents"
+
+
+def _of(route: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What controllers say of a route at one parent."""
+    for each in (route.get("status") or {}).get("parents") or ():
+        theirs = {"group": GROUP, "kind": "Gateway", "namespace": route["metadata"]["namespace"], **(each.get("parentRef") or {})}
+        if same(theirs, parent) and theirs.get("sectionName") == parent.get("sectionName"):
+            yield each
 
 
 def _true(condition: Mapping[str, Any] | None, generation: int) -> bool:

@@ -128,3 +128,14 @@ def test_a_tool_that_puts_its_own_back_is_named_and_nothing_is_left(
     assert "has taken 3 of this run's 3 edits out again (spec.rules)" in out, out
     assert objects.get(connection, ref)["spec"] == before["spec"]
     assert nothing_of_ours(connection, shop.namespace)
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_route(routed: tuple[Deployed, str], kubeconfig: Path, connection: Connection, tmp_path: Path) -> None:
+    shop, host = routed
+    before = state(connection, shop.namespace)
+    project(tmp_path, shop.manifest(), TESTS.format(host=host))
+    out, _ = pytest_in(tmp_path, kubeconfig, *OPTIONS, "-n2").communicate(timeout=200)
+    assert verdicts(tmp_path) == EXPECTED, out
+    assert state(connection, shop.namespace) == before
+    assert nothing_of_ours(connection, shop.namespace)

@@ -92,6 +92,17 @@ def test_a_controller_s_word_counts_for_what_the_route_says_now(parents: list[di
     assert gateways.trouble(found, parent) == problem
 
 
+def test_right_after_a_write_nobody_has_spoken_of_it() -> None:
+    def decided(*parents: dict[str, Any]) -> bool:
+        found = route({"name": "gateway"}, parents=list(parents))
+        return gateways.decided(found, next(gateways.parents_of(found)))
+
+    assert not decided()
+    assert not decided(said(Accepted=("True", 1), ResolvedRefs=("True", 2)))
+    assert not decided(said("other", Accepted=("True", 2)))
+    assert decided(said(Accepted=("True", 2), ResolvedRefs=("False", 2)))
+
+
 @pytest.mark.parametrize("sides", [("primary", "candidate"), ("primary", "candidate", "control")])
 def test_envoy_takes_its_configuration(tmp_path: Path, sides: tuple[str, ...]) -> None:
     try:
