@@ -32,6 +32,8 @@ _GROUPS = (
     (shapes.DIGIT, 10 / 62),
 )
 """Classes of characters, and which share of base 62 they are."""
+_HEX_GROUPS = ((shapes.LOWER_HEX, 6 / 16), (shapes.UPPER_HEX, 6 / 16), (shapes.DIGIT, 10 / 16))
+"""The same of hexadecimal digits."""
 _BY_CHANCE = 1e-4
 _PLACEHOLDER = re.compile(r"none|null|nil|undefined|nan|n/a|todo|-+", re.IGNORECASE)
 
@@ -294,7 +296,8 @@ def _narrower(series: Series, text: str) -> Opinion | None:
     ours = [shapes.classes(value) for value in _values(series.primary)]
     written = "".join(_values(series.candidate))
     theirs = shapes.classes(written)
-    for group, share in _GROUPS:
+    groups = _HEX_GROUPS if all(not found & ~(shapes.DIGIT | shapes.LOWER_HEX | shapes.UPPER_HEX) for found in ours) else _GROUPS
+    for group, share in groups:
         if all(found & group for found in ours) and not theirs & group and (1 - share) ** len(written) < _BY_CHANCE:
             return doubt(series, series.candidate, f"{text}, of fewer kinds of characters in the candidate", shape=True)
     return None

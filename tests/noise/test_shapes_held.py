@@ -136,6 +136,12 @@ def test_a_coin_is_never_called_a_difference_for_good_before_chance_is_ruled_out
     assert called == 0
 
 
+def test_hexadecimal_digits_that_happen_to_be_decimal_are_chance() -> None:
+    ids = iter(["5af7a7f16a0676b58", "1c9a7f16a0676b58d"])
+    theirs = [Sample("01363898127525242", 0, START)]
+    assert weigh(Series([Sample(next(ids), turn, START) for turn in range(2)], theirs, (2, 1))).noise
+
+
 def once(value: float) -> Make:
     calls = itertools.count()
     return lambda dice, _: value if next(calls) == 0 else dice.uniform(0.3, 0.5)
