@@ -174,6 +174,15 @@ def test_a_secret_is_one_wherever_else_it_stands_in_the_pair(redactor: Redactor)
     assert "id-1" in shown
 
 
+def test_what_a_version_calls_secret_never_blots_out_our_own_words(redactor: Redactor) -> None:
+    body = '{"token": "header", "secret": "value_changed"}'
+    pair = _pair("/", [], body, Difference("header:x-note", "value_changed", "a", "b"), Difference("$.a", "value_changed", "header", ""))
+    first, second = redactor.pair(pair).differences
+    assert (first.path, first.kind) == ("header:x-note", "value_changed")
+    assert second.kind == "value_changed"
+    assert "redacted" in str(second.primary)
+
+
 def test_configured_secrets() -> None:
     redactor = Redactor(secrets=[f"Bearer {CANARY}", "päss wörd/1"])
     for text in (f"Bearer {CANARY}", CANARY, "p%C3%A4ss%20w%C3%B6rd%2F1", "päss wörd/1", json.dumps("päss wörd/1")):
