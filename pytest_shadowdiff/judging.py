@@ -60,9 +60,9 @@ class Judging(threading.Thread):
             while not self._stopping:
                 busy = self._pass()
                 pause = SHORTEST if busy else min(pause * 1.5, LONGEST)
-                if not busy:
-                    self._wake.wait(pause)
+                if not busy and self._wake.wait(pause):
                     self._wake.clear()
+                    pause = SHORTEST
         except BaseException as error:  # noqa: BLE001 - whoever waits for a verdict has to learn of it
             with self._changed:
                 self._broken = error
@@ -96,8 +96,7 @@ class Judging(threading.Thread):
                 if reason is not None:
                     self._weighing.abandon(reason)
                     break
-                self._wake.set()
-                self._changed.wait(0.02)
+                self._changed.wait(LONGEST)  # for the next pass; to hurry those would keep a core busy as long as a version is slow
 
     def forget(self, key: str) -> None:
         """The test is over, and all its pairs have their verdict."""

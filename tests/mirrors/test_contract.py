@@ -11,6 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_a_slow_candidate_does_not_delay_the_caller(caller: Caller) -> None:
     caller.ask("/v2/slow?1.2")
     assert time.monotonic() - begun < 1.2
     pair = caller.pair()
-    assert str(pair.verdict) == "different"
+    assert str(pair.verdict) == "different", pair
     assert pair.candidate is not None
     assert pair.candidate.seconds is not None
     assert pair.candidate.seconds >= 0.7
@@ -159,28 +160,30 @@ def test_a_primary_that_breaks_off_is_incomplete(caller: Caller, mirrored: Mirro
 
 
 def test_a_write_is_not_copied_without_permission(caller: Caller, mirrored: Mirrored) -> None:
-    caller.ask("/plain?write", "POST", b"body")
+    path = f"/plain?{uuid4()}"
+    caller.ask(path, "POST", b"body")
     assert caller.verdicts() == ["skipped"]
-    assert len(mirrored.seen("primary", "/plain?write")) == 1
-    assert mirrored.seen("candidate", "/plain?write") == []
+    assert len(mirrored.seen("primary", path)) == 1
+    assert mirrored.seen("candidate", path) == []
 
 
 def test_a_write_is_copied_once_with_permission_and_never_asked_again(writer: Caller, mirrored: Mirrored) -> None:
-    body = bytes(range(256)) * 4000
-    writer.ask("/v2/plain?written", "PUT", body)
+    body, path = bytes(range(256)) * 4000, f"/v2/plain?{uuid4()}"
+    writer.ask(path, "PUT", body)
     pair = writer.pair()
     assert str(pair.verdict) == "different"
     assert pair.control is None
-    ((_, first),), ((_, second),) = (mirrored.seen(role, "/v2/plain?written") for role in SIDES)
+    ((_, first),), ((_, second),) = (mirrored.seen(role, path) for role in SIDES)
     assert first == second == body.decode("latin-1")
 
 
 def test_a_chunked_request_arrives_whole_on_both_sides(writer: Caller, mirrored: Mirrored) -> None:
-    head = b"POST /plain?chunked HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    path = f"/plain?{uuid4()}"
+    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
     request = head + b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
     assert b" 200 " in writer.raw(request)[:15]
     assert writer.verdicts() == ["same"]
-    assert [body for role in SIDES for _, body in mirrored.seen(role, "/plain?chunked")] == ["abcdefg"] * 2
+    assert [body for role in SIDES for _, body in mirrored.seen(role, path)] == ["abcdefg"] * 2
 
 
 def test_an_upgrade_is_passed_through_and_skipped(caller: Caller, mirrored: Mirrored) -> None:
