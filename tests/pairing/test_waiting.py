@@ -50,5 +50,6 @@ def test_the_spool_is_looked_at_seldom_while_nothing_comes(tmp_path: Path) -> No
         judging.finish("key", lambda: None)
     finally:
         judging.stop()
+        verdicts.close()
     assert verdicts.counts("key")[Verdict.INCOMPLETE] == 1
     assert source.looks < 3 * SECONDS / LONGEST
