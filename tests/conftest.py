@@ -35,8 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _alone_in(item: pytest.Item) -> str:
-    """For `--dist loadgroup`: one engine, one cluster and one mesh serve one test at a time; all others keep to their file."""
-    shared = (marker for marker in ("istio", "cluster", "docker") if item.get_closest_marker(marker))
+    """For `--dist loadgroup`: one engine and one cluster serve one test at a time; all others keep to their file."""
+    shared = (marker for marker in ("cluster", "docker") if item.get_closest_marker(marker))
     return next(shared, str(item.path))
 
 
@@ -44,7 +44,8 @@ def _alone_in(item: pytest.Item) -> str:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs these tests may have settings of their own; no test may depend on them."""
     for name in list(os.environ):
-        if name.startswith("SHADOWDIFF_") and not name.startswith("SHADOWDIFF_TEST_"):
+        ours = name.startswith("SHADOWDIFF_") and not name.startswith("SHADOWDIFF_TEST_")
+        if ours or name.startswith("PYTEST_XDIST_"):  # runs of tests are runs of their own, no workers of this one
             monkeypatch.delenv(name)
 
 
