@@ -43,6 +43,8 @@ def snapshot(connection: Connection, namespace: str) -> dict[str, Any]:
         for each in objects.list_all(connection, kind, namespace):
             if each["metadata"]["name"].startswith("istio-ca-"):
                 continue  # a mesh puts them into each new namespace
+            if each["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "shop":
+                continue  # a controller writes it when it gets to it, and that may be after the first look
             metadata = {key: value for key, value in each["metadata"].items() if key not in WRITTEN}
             found[f"{kind.name} {metadata['name']}"] = {**each, "metadata": metadata}
     return found
