@@ -30,14 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, skip in closed.items():
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
-        if item.config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(_alone_in(item)))
-
-
-def _alone_in(item: pytest.Item) -> str:
-    """For `--dist loadgroup`: one engine and one cluster serve one test at a time; all others keep to their file."""
-    shared = (marker for marker in ("cluster", "docker") if item.get_closest_marker(marker))
-    return next(shared, str(item.path))
 
 
 @pytest.fixture(autouse=True)
