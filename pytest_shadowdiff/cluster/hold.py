@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pytest_shadowdiff.cluster import marks
@@ -63,19 +64,12 @@ class Hold:
         Raises:
             SetupError: another run holds it; or the API server refused. Nothing is left behind.
         """
-        try:
+        with all_or_nothing(self.end):
             self._lease.acquire(wait)
             self._taken = True
             left = recover(self._connection, self._lease, self._namespace, self._service)
             self._lease.check()
             journal = begin(self._connection, self._namespace, self._service, self._run, self._seconds)
-        except BaseException as error:
-            try:
-                self.end()
-            except ShadowError as another:
-                if isinstance(error, ShadowError):
-                    raise SetupError(f"{error}\n{another}") from None
-            raise
         self._changes = Changes(self._connection, self._lease, journal)
         return left
 
@@ -147,3 +141,18 @@ class Hold:
             else:
                 return left
             time.sleep(0.3)
+
+
+@contextmanager
+def all_or_nothing(undo: Callable[[], object]) -> Iterator[None]:
+    """Take everything back after an error; where that fails as well, both are told."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            undo()
+        except ShadowError as another:
+            if isinstance(error, ShadowError):
+                raise SetupError(f"{error}\n{another}") from None
+            raise
+        raise

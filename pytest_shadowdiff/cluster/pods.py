@@ -17,6 +17,9 @@ NOBODY = 65534
 DEADLINE_SECONDS = 6 * 3600
 FOLDER = "/etc/shadowdiff"
 CONTAINER = "shadowdiff"
+CONFIG = "envoy.json"
+ENVOY = ("envoy", "--config-path", f"{FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
+"""What the pod beside a service runs, by the configuration of that name."""
 HOPELESS = frozenset(
     {
         "ErrImagePull",

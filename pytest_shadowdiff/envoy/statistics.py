@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from pytest_shadowdiff.envoy import admin
+from pytest_shadowdiff.errors import MirrorError
 
 REASONS: Mapping[str, str] = {
     "upstream_rq_retry_or_shadow_abandoned": "bodies larger than the buffer, so not copied",
@@ -37,3 +39,17 @@ def dropped(address: tuple[str, int]) -> dict[str, int]:
             label = f"{cluster.removeprefix('version-')}: {REASONS[counter]}"
             found[label] = found.get(label, 0) + count
     return found
+
+
+class Drops:
+    """What an Envoy said it dropped when it last answered: it may be gone when that is told."""
+
+    def __init__(self) -> None:
+        self._said: Mapping[str, int] = {}
+
+    def of(self, address: tuple[str, int] | None) -> Mapping[str, int]:
+        """By version and reason; the address is None once there is nobody to ask."""
+        if address is not None:
+            with contextlib.suppress(MirrorError):
+                self._said = dropped(address)
+        return self._said

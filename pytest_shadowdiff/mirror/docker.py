@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pytest_shadowdiff.backends import MirrorPlan
 from pytest_shadowdiff.containers import Container, Engine, Wanted, answers
@@ -15,7 +16,7 @@ from pytest_shadowdiff.envoy import admin
 from pytest_shadowdiff.envoy.configuration import SLOWEST_SECONDS, Address, Configuration, Version, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.routed import Routed
-from pytest_shadowdiff.envoy.statistics import dropped
+from pytest_shadowdiff.envoy.statistics import Drops
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
@@ -40,7 +41,7 @@ class DockerMirror:
         self._container: Container | None = None
         self._admin = self._entry = ("", 0)
         self._inside_at: Mapping[str, tuple[str, int]] = {}
-        self._dropped: Mapping[str, int] = {}
+        self._drops = Drops()
         self._ended: str | None = None
         self._looked = 0.0
 
@@ -55,16 +56,7 @@ class DockerMirror:
         except BaseException:
             self.stop()
             raise
-        plan = self._plan
-        return Routing(
-            primary=way(self._entry),
-            copy=None,
-            ask_primary=way(self._entry, "primary"),
-            ask_candidate=None if plan.candidate is None else way(self._entry, "candidate"),
-            control=None if plan.control is None else way(self._entry, "control"),
-            marked=True,
-            records=frozenset(),
-        )
+        return Routing.behind(partial(way, self._entry), [version.name for version in self._versions])
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface; inside the run's network their packets pass on its bridge."""
@@ -82,12 +74,7 @@ class DockerMirror:
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
-        if self._container is not None and self.failure() is None:
-            try:
-                self._dropped = dropped(self._admin)
-            except MirrorError:
-                return self._dropped
-        return self._dropped
+        return self._drops.of(self._admin if self._container is not None and self.failure() is None else None)
 
     def failure(self) -> str | None:
         """How Envoy ended by itself; None while it runs. The engine is asked once a second at most."""

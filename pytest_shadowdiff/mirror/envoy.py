@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pytest_shadowdiff.backends import MirrorPlan
@@ -12,8 +13,8 @@ from pytest_shadowdiff.envoy.configuration import SLOWEST_SECONDS, Configuration
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.process import Process, spare_connections
 from pytest_shadowdiff.envoy.routed import Routed
-from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
+from pytest_shadowdiff.envoy.statistics import Drops
+from pytest_shadowdiff.errors import SettingsError, SetupError
 from pytest_shadowdiff.model import Point, Role
 from pytest_shadowdiff.relay import Routing
 from pytest_shadowdiff.settings import Settings
@@ -28,7 +29,7 @@ class EnvoyMirror:
         self._routed = Routed(plan.settings, plan.run_id, plan.directory)
         self._process: Process | None = None
         self._binary: Binary | None = None
-        self._dropped: Mapping[str, int] = {}
+        self._drops = Drops()
 
     def start(self) -> Routing:
         """Start Envoy, and return when a copy was counted before the candidate.
@@ -57,15 +58,7 @@ class EnvoyMirror:
         except BaseException:
             self.stop()
             raise
-        return Routing(
-            primary=way(process.entry),
-            copy=None,
-            ask_primary=way(process.entry, "primary"),
-            ask_candidate=None if plan.candidate is None else way(process.entry, "candidate"),
-            control=None if plan.control is None else way(process.entry, "control"),
-            marked=True,
-            records=frozenset(),
-        )
+        return Routing.behind(partial(way, process.entry), [version.name for version in self._versions])
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface."""
@@ -82,12 +75,7 @@ class EnvoyMirror:
 
     def dropped(self) -> Mapping[str, int]:
         """What Envoy itself says it dropped, by reason."""
-        if self._process is not None and self._process.failure() is None:
-            try:
-                self._dropped = dropped(self._process.admin)
-            except MirrorError:
-                return self._dropped
-        return self._dropped
+        return self._drops.of(self._process.admin if self._process is not None and self._process.failure() is None else None)
 
     def failure(self) -> str | None:
         """How Envoy ended by itself; None while it runs."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pytest_shadowdiff.cluster import gateway_routes, hold, http_routes, mesh, objects, pods, versions
+from pytest_shadowdiff.cluster import gateway_routes, hold, http_routes, mesh, objects, pods, session, versions
 from pytest_shadowdiff.cluster.answers import ClusterError
 from pytest_shadowdiff.cluster.gateway_routes import GatewayRoutes, Plan
+from pytest_shadowdiff.cluster.hold import all_or_nothing
 from pytest_shadowdiff.cluster.mesh_watch import EditWatch
-from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Object, Ref
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, PODS, SERVICES, Object, Ref
 from pytest_shadowdiff.cluster.preview import Preview, created, difference, rights_table
-from pytest_shadowdiff.cluster.rights import Right, require, rights
-from pytest_shadowdiff.cluster.versions import Versions
+from pytest_shadowdiff.cluster.rights import Right, require
+from pytest_shadowdiff.cluster.session import KINDS, Session, check_served
 from pytest_shadowdiff.envoy.arriving import Arriving
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import way
 from pytest_shadowdiff.envoy.returned import Returns, returned
-from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.envoy.statistics import Drops
+from pytest_shadowdiff.errors import SettingsError, ShadowError
 from pytest_shadowdiff.model import Point, Role, Tls, Upstream
 from pytest_shadowdiff.relay import Routing
 
@@ -33,16 +35,10 @@ if TYPE_CHECKING:
 
 ROLE = "role-gateway-api.yaml"
 RIGHTS: tuple[Right, ...] = (
-    *hold.RIGHTS,
-    *rights(SERVICES, "get", "create", "delete"),
-    *rights(PODS, "get", "list", "create", "delete"),
-    *rights(PODS, "get", "create", part="portforward"),
+    *session.RIGHTS,
     *gateway_routes.RIGHTS,
 )
-KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
 ENTRY, ADMIN, REQUESTS, COPIES, VERSION = 17080, 17000, 17081, 17082, 17090
-CONFIG = "envoy.json"
-COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
 RECORDER = "pytest-shadowdiff/recorder"
 PAST_SIDECAR = "traffic.sidecar.istio.io/excludeOutboundPorts"
 
@@ -52,20 +48,17 @@ class GatewayMirror:
 
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
-        self._versions = Versions(plan.settings)
+        self._session = Session(plan.settings, plan.run_id)
+        self._versions = self._session.versions
+        self._notes = self._session.notes
         self._service = self._versions.service
         self._name = f"shadowdiff-{plan.run_id}"
-        self._connection: Connection | None = None
-        self._forwarder: Forwarder | None = None
-        self._hold: hold.Hold | None = None
-        self._watch: EditWatch | None = None
         self._entry: tuple[str, int] | None = None
         self._admin: tuple[str, int] | None = None
         self._arriving: Arriving | None = None
-        self._dropped: Mapping[str, int] = {}
+        self._drops = Drops()
         self._patched: tuple[Ref, ...] = ()
         self._door = ""
-        self._notes: list[str] = []
 
     def start(self) -> Routing:
         """Find both versions and the routes, patch them, and return when a probe was seen as the Gateway's copy of it.
@@ -73,43 +66,19 @@ class GatewayMirror:
         Raises:
             SetupError: something lacks, is refused, or does not come to work; all that was changed is as it was.
         """
-        from pytest_shadowdiff.cluster.connecting import connect
-        from pytest_shadowdiff.cluster.forwarding import Forwarder
-
-        try:
-            self._connection = connect(self._service.context, self._plan.settings.allow_context)
-            self._check(self._connection)
-            self._forwarder = Forwarder(self._connection)
-            self._versions.check_ports(self._forwarder)
+        with all_or_nothing(self.stop):
+            connection, forwarder = self._session.begin(self._check)
             if self._plan.settings.candidate is None:
-                return self._primary_alone(self._connection, self._forwarder)
-            return self._mirrored(self._connection, self._forwarder)
-        except BaseException as error:
-            self._abandon(error)
-            raise
-
-    def _abandon(self, error: BaseException) -> None:
-        """Take everything back after an error; where that fails as well, both are told."""
-        try:
-            self.stop()
-        except ShadowError as another:
-            if isinstance(error, ShadowError):
-                raise SetupError(f"{error}\n{another}") from None
-            raise
+                return self._primary_alone(connection, forwarder)
+            return self._mirrored(connection, forwarder)
 
     def _check(self, connection: Connection) -> None:
         """All that can be known to lack before anything is changed."""
-        for kind in KINDS:
-            if not objects.served(connection, kind):
-                message = (
-                    f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
-                )
-                raise SetupError(message)
+        check_served(connection, KINDS)
         if self._plan.settings.candidate is not None:
             gateway_routes.kind(connection)
             require(connection, self._service.namespace, RIGHTS, ROLE)
             self._versions.require_tap(connection)
-        self._versions.find(connection)
 
     def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
@@ -127,39 +96,26 @@ class GatewayMirror:
         routes = self._routes(connection)
         plan = routes.plan()  # whatever is refused is refused before anything is touched
         like = self._like(connection, plan)
-        self._hold = holding = hold.Hold(connection, service.namespace, versions.held(service.name), run, service.lease_seconds)
-        self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
+        changes = self._session.take(connection)
         pod = Ref(PODS, service.namespace, self._name)
         for ref, body, part in self.objects(plan, like):
-            made = holding.changes.create(ref, body, part)
+            made = changes.create(ref, body, part)
             if ref == pod and like:
                 mesh.check_joined(made)
         pods.until_running(connection, pod, service.start_seconds)
         entry, admin = (forwarder.open(Way(service.namespace, lambda: pod.name, port)) for port in (ENTRY, ADMIN))
         plan = routes.plan()
         self._patched = tuple(Ref(gateway_routes.kind(connection), service.namespace, route["metadata"]["name"]) for route, _ in plan.edits)
-        watched = routes.put_in(holding.changes, plan)
+        watched = routes.put_in(changes, plan)
         self._door = str(plan.door)
         self._notes += [f"{http_routes.spell(route)}, {note}" for route, made in plan.edits for note in made.notes]
-        self._watch = EditWatch(connection.another(), watched)
-        self._watch.start()
+        self._session.watch(EditWatch(connection.another(), watched))
         self._versions.observe(connection, forwarder, self._plan.directory)
         sides = list(self._versions.targets)
         arriving = Arriving(admin, entry, sides, run)
-        arriving.until_active(self._trouble, lambda: self._state(routes, plan))
+        arriving.until_active(lambda: self._session.trouble, lambda: self._state(routes, plan))
         self._entry, self._admin, self._arriving = entry, admin, arriving
-        return Routing(
-            primary=way(entry),
-            copy=None,
-            ask_primary=way(entry, "primary"),
-            ask_candidate=way(entry, "candidate"),
-            control=way(entry, "control") if "control" in sides else None,
-            marked=True,
-            records=frozenset(),
-        )
-
-    def _trouble(self) -> str:
-        return self._watch.trouble if self._watch else ""
+        return Routing.behind(partial(way, entry), sides)
 
     def _state(self, routes: GatewayRoutes, plan: Plan) -> str:
         """What was applied and what is said of it, for the error of a mirror that stays inactive."""
@@ -185,7 +141,7 @@ class GatewayMirror:
         namespace = self._service.namespace
         ports = [{"name": f"http-{name}", "port": port, "targetPort": port} for name, port in (("requests", REQUESTS), ("copies", COPIES))]
         selector = {RECORDER: self._plan.run_id}
-        pod = pods.pod(self._service.image, COMMAND, self._name, self._service.pull_secret)
+        pod = pods.pod(self._service.image, pods.ENVOY, self._name, self._service.pull_secret)
         if like:
             pod = mesh.join(pod, like, self._service.account)
         pod["metadata"]["labels"].update(selector)
@@ -197,7 +153,11 @@ class GatewayMirror:
                 for role, found in self._versions.found.items()
             ),
             (Ref(SERVICES, namespace, self._name), {"spec": {"selector": selector, "ports": ports}}, "recorder"),
-            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {CONFIG: self._configuration(plan, meshed=bool(like))}}, "configuration"),
+            (
+                Ref(CONFIG_MAPS, namespace, self._name),
+                {"data": {pods.CONFIG: self._configuration(plan, meshed=bool(like))}},
+                "configuration",
+            ),
             (Ref(PODS, namespace, self._name), pod, "envoy"),
         ]
 
@@ -229,37 +189,20 @@ class GatewayMirror:
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface."""
-        if self._admin is None:
-            return known
-        found = self._versions
-        return {
-            role: Point(
-                role, target.name, self._admin, self._entry, listener=role, log=found.folders.get(role), packets=found.captures.get(role)
-            )
-            for role, target in found.targets.items()
-        }
+        return known if self._admin is None else self._session.points(self._admin, self._entry)
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
         what = f"requests enter by {self._door}, which mirrors this run's" if self._door else "by port-forward, nothing is changed"
-        context = self._connection.context if self._connection else "?"
-        return [f"{self._versions.summary('gateway-api', context)}; {what}", *self._versions.stays(), *self._notes]
+        return [f"{self._versions.summary('gateway-api', self._session.context)}; {what}", *self._versions.stays(), *self._notes]
 
     def dropped(self) -> Mapping[str, int]:
         """What our Envoy says it dropped, by reason."""
-        if self._admin is not None:
-            with contextlib.suppress(MirrorError):
-                self._dropped = dropped(self._admin)
-        return self._dropped
+        return self._drops.of(self._admin)
 
     def failure(self) -> str | None:
         """Why the mirror no longer works: its lease is lost, somebody took its rules out, or deleted its pod."""
-        if self._hold is not None and self._hold.lost:
-            return self._hold.lost
-        if self._trouble():
-            return self._trouble()
-        trouble = self._forwarder.trouble if self._forwarder else None
-        return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
+        return self._session.failure()
 
     def stop(self) -> None:
         """Take everything back; safe to call twice.
@@ -268,18 +211,9 @@ class GatewayMirror:
             MirrorError: something could not be taken back, with what to do about it.
         """
         try:
-            if self._watch is not None:
-                self._watch.stop()
-            if self._hold is not None:
-                self._see_off(self._hold)
-                self._notes += [f"left: {line}" for line in self._hold.end()]
+            self._session.end(self._see_off)
         finally:
-            self._versions.stop()
-            if self._forwarder is not None:
-                self._forwarder.close()
-                self._forwarder = self._admin = None
-            if self._connection is not None:
-                self._connection.close()
+            self._admin = None
 
     def _see_off(self, holding: hold.Hold) -> None:
         """Take the rules back before our pod goes, and see them gone; what fails here is tried again by whoever takes back all."""

@@ -5,23 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_shadowdiff.cluster import hold, mesh, mesh_routes, objects, pods, versions, virtual_services
-from pytest_shadowdiff.cluster.answers import ClusterError
+from pytest_shadowdiff.cluster import hold, mesh, mesh_routes, pods, session, versions, virtual_services
+from pytest_shadowdiff.cluster.hold import all_or_nothing
 from pytest_shadowdiff.cluster.mesh_routes import MeshRoutes
 from pytest_shadowdiff.cluster.mesh_watch import EditWatch
-from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Object, Ref
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, PODS, SERVICES, Object, Ref
 from pytest_shadowdiff.cluster.preview import Preview, created, difference, rights_table
-from pytest_shadowdiff.cluster.rights import Right, require, rights
-from pytest_shadowdiff.cluster.versions import Versions
+from pytest_shadowdiff.cluster.rights import Right, require
+from pytest_shadowdiff.cluster.session import KINDS, Session, check_served
 from pytest_shadowdiff.envoy import meshed
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import way
 from pytest_shadowdiff.envoy.meshed import Returns
 from pytest_shadowdiff.envoy.mirroring import Mirroring
-from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError, ShadowError
+from pytest_shadowdiff.envoy.statistics import Drops
+from pytest_shadowdiff.errors import SettingsError, SetupError, ShadowError
 from pytest_shadowdiff.model import Point, Role, Upstream
 from pytest_shadowdiff.relay import Routing
 
@@ -33,17 +34,11 @@ if TYPE_CHECKING:
 
 ROLE = "role-istio.yaml"
 RIGHTS: tuple[Right, ...] = (
-    *hold.RIGHTS,
-    *rights(SERVICES, "get", "create", "delete"),
-    *rights(PODS, "get", "list", "create", "delete"),
-    *rights(PODS, "get", "create", part="portforward"),
+    *session.RIGHTS,
     *mesh_routes.RIGHTS,
 )
-KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
 ENTRY, ADMIN = 17080, 17000
 PORTS: Mapping[str, int] = {"primary": 17081, "candidate": 17082}
-CONFIG = "envoy.json"
-COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
 
 
 class IstioMirror:
@@ -51,19 +46,16 @@ class IstioMirror:
 
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
-        self._versions = Versions(plan.settings)
+        self._session = Session(plan.settings, plan.run_id)
+        self._versions = self._session.versions
+        self._notes = self._session.notes
         self._service = self._versions.service
         self._name = f"shadowdiff-{plan.run_id}"
-        self._connection: Connection | None = None
-        self._forwarder: Forwarder | None = None
-        self._hold: hold.Hold | None = None
-        self._watch: EditWatch | None = None
         self._entry: tuple[str, int] | None = None
         self._admin: tuple[str, int] | None = None
         self._mirroring: Mirroring | None = None
-        self._dropped: Mapping[str, int] = {}
+        self._drops = Drops()
         self._patched: Ref | None = None
-        self._notes: list[str] = []
 
     def start(self) -> Routing:
         """Find both versions and the routes, patch them, and return when a probe was seen as the mesh's copy of it.
@@ -72,43 +64,19 @@ class IstioMirror:
             SettingsError: something that is configured does not go with a mesh.
             SetupError: something lacks, is refused, or does not come to work; all that was changed is as it was.
         """
-        from pytest_shadowdiff.cluster.connecting import connect
-        from pytest_shadowdiff.cluster.forwarding import Forwarder
-
-        try:
-            self._connection = connect(self._service.context, self._plan.settings.allow_context)
-            self._check(self._connection)
-            self._forwarder = Forwarder(self._connection)
-            self._versions.check_ports(self._forwarder)
+        with all_or_nothing(self.stop):
+            connection, forwarder = self._session.begin(self._check)
             if self._plan.settings.candidate is None:
-                return self._primary_alone(self._connection, self._forwarder)
-            return self._mirrored(self._connection, self._forwarder)
-        except BaseException as error:
-            self._abandon(error)
-            raise
-
-    def _abandon(self, error: BaseException) -> None:
-        """Take everything back after an error; where that fails as well, both are told."""
-        try:
-            self.stop()
-        except ShadowError as another:
-            if isinstance(error, ShadowError):
-                raise SetupError(f"{error}\n{another}") from None
-            raise
+                return self._primary_alone(connection, forwarder)
+            return self._mirrored(connection, forwarder)
 
     def _check(self, connection: Connection) -> None:
         """All that can be known to lack before anything is changed."""
-        for kind in KINDS:
-            if not objects.served(connection, kind):
-                message = (
-                    f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
-                )
-                raise SetupError(message)
+        check_served(connection, KINDS)
         if self._plan.settings.candidate is not None:
             mesh.kind(connection, mesh_routes.VIRTUAL_SERVICES.plural, mesh_routes.VIRTUAL_SERVICES.name)
             require(connection, self._service.namespace, RIGHTS, ROLE)
             self._versions.require_tap(connection)
-        self._versions.find(connection)
 
     def _primary_alone(self, connection: Connection, forwarder: Forwarder) -> Routing:
         from pytest_shadowdiff.cluster.forwarding import Way, ready_pods
@@ -125,41 +93,30 @@ class IstioMirror:
         service, run = self._service, self._plan.run_id
         routes = self._routes(connection)
         routes.plan()  # whatever is refused is refused before anything is touched
-        self._hold = holding = hold.Hold(connection, service.namespace, versions.held(service.name), run, service.lease_seconds)
-        self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
+        changes = self._session.take(connection)
         pod = Ref(PODS, service.namespace, self._name)
         for ref, body, part in self.objects(like):
-            made = holding.changes.create(ref, body, part)
+            made = changes.create(ref, body, part)
             if ref == pod:
                 mesh.check_joined(made)
         pods.until_running(connection, pod, service.start_seconds)
         plan = routes.plan()
-        watched = routes.put_in(holding.changes, plan)
+        watched = routes.put_in(changes, plan)
         self._patched = list(watched)[-1]
         self._notes += plan.made.notes
-        self._watch = EditWatch(connection.another(), watched)
-        self._watch.start()
+        self._session.watch(EditWatch(connection.another(), watched))
         entry, admin, sidecar = (forwarder.open(Way(service.namespace, lambda: pod.name, port)) for port in (ENTRY, ADMIN, mesh.ADMIN))
         self._entry, self._admin = entry, admin
         self._versions.observe(connection, forwarder, self._plan.directory)
         sides = list(self._versions.targets)
         self._mirroring = Mirroring(admin, entry, sidecar, f"{self._name}-probe", sides, run)
         self._until_active(routes, self._mirroring)
-        return Routing(
-            primary=way(self._entry),
-            copy=None,
-            ask_primary=way(self._entry, "primary"),
-            ask_candidate=way(self._entry, "candidate"),
-            control=way(self._entry, "control") if "control" in sides else None,
-            marked=True,
-            authority=self._host,
-            records=frozenset(),
-        )
+        return Routing.behind(partial(way, entry), sides, self._host)
 
     def _until_active(self, routes: MeshRoutes, mirroring: Mirroring) -> None:
         """Until the mesh mirrors, and lets our pod ask both versions."""
         try:
-            mirroring.until_active(self._trouble)
+            mirroring.until_active(lambda: self._session.trouble)
         except SetupError as error:
             said = routes.said(self._patched) if self._patched else ""
             raise SetupError(f"{error} {said}".strip()) from None
@@ -187,11 +144,11 @@ class IstioMirror:
         namespace = self._service.namespace
         ports = [{"name": f"http-{side}", "port": port, "targetPort": port} for side, port in PORTS.items()]
         selector = {"pytest-shadowdiff/recorder": self._plan.run_id}
-        pod = mesh.join(pods.pod(self._service.image, COMMAND, self._name, self._service.pull_secret), like, self._service.account)
+        pod = mesh.join(pods.pod(self._service.image, pods.ENVOY, self._name, self._service.pull_secret), like, self._service.account)
         pod["metadata"]["labels"].update(selector)
         return [
             (Ref(SERVICES, namespace, self._name), {"spec": {"selector": selector, "ports": ports}}, "recorder"),
-            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {CONFIG: self._configuration()}}, "configuration"),
+            (Ref(CONFIG_MAPS, namespace, self._name), {"data": {pods.CONFIG: self._configuration()}}, "configuration"),
             (Ref(PODS, namespace, self._name), pod, "envoy"),
         ]
 
@@ -216,40 +173,20 @@ class IstioMirror:
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface."""
-        if self._admin is None:
-            return known
-        found = self._versions
-        return {
-            role: Point(
-                role, target.name, self._admin, self._entry, listener=role, log=found.folders.get(role), packets=found.captures.get(role)
-            )
-            for role, target in found.targets.items()
-        }
+        return known if self._admin is None else self._session.points(self._admin, self._entry)
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
         what = "the mesh mirrors what this run sends" if self._patched else "by port-forward, nothing is changed"
-        context = self._connection.context if self._connection else "?"
-        return [f"{self._versions.summary('istio', context)}; {what}", *self._versions.stays(), *self._notes]
+        return [f"{self._versions.summary('istio', self._session.context)}; {what}", *self._versions.stays(), *self._notes]
 
     def dropped(self) -> Mapping[str, int]:
         """What our Envoy says it dropped, by reason."""
-        if self._admin is not None:
-            with contextlib.suppress(MirrorError):
-                self._dropped = dropped(self._admin)
-        return self._dropped
-
-    def _trouble(self) -> str:
-        """Why the patched routes no longer hold; empty while they do."""
-        lost = self._hold.lost if self._hold else ""
-        return lost or (self._watch.trouble if self._watch else "")
+        return self._drops.of(self._admin)
 
     def failure(self) -> str | None:
         """Why the mirror no longer works: its lease is lost, somebody took its routes out, or deleted its pod."""
-        if reason := self._trouble():
-            return reason
-        trouble = self._forwarder.trouble if self._forwarder else None
-        return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
+        return self._session.failure()
 
     def stop(self) -> None:
         """Take everything back; safe to call twice.
@@ -258,18 +195,9 @@ class IstioMirror:
             MirrorError: something could not be taken back, with what to do about it.
         """
         try:
-            if self._watch is not None:
-                self._watch.stop()
-            if self._hold is not None:
-                self._see_off(self._hold)
-                self._notes += [f"left: {line}" for line in self._hold.end()]
+            self._session.end(self._see_off)
         finally:
-            self._versions.stop()
-            if self._forwarder is not None:
-                self._forwarder.close()
-                self._forwarder = self._admin = None
-            if self._connection is not None:
-                self._connection.close()
+            self._admin = None
 
     def _see_off(self, holding: hold.Hold) -> None:
         """Take the routes back before our pod goes, and see them gone; what fails here is tried again by whoever takes back all."""

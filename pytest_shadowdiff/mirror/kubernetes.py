@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_shadowdiff.cluster import hold, objects, pods, versions
-from pytest_shadowdiff.cluster.answers import ClusterError
-from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, LEASES, PODS, SERVICES, Kind, Ref
+from pytest_shadowdiff.cluster import hold, pods, session, versions
+from pytest_shadowdiff.cluster.hold import all_or_nothing
+from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, PODS, SERVICES, Ref
 from pytest_shadowdiff.cluster.preview import Preview, created, rights_table
 from pytest_shadowdiff.cluster.rights import Right, require, rights
+from pytest_shadowdiff.cluster.session import KINDS, Session, check_served
 from pytest_shadowdiff.cluster.versions import Versions
 from pytest_shadowdiff.envoy.configuration import Address, Configuration, versions_of
 from pytest_shadowdiff.envoy.entrance import until_copied, way
 from pytest_shadowdiff.envoy.patience import patient
-from pytest_shadowdiff.envoy.statistics import dropped
-from pytest_shadowdiff.errors import MirrorError, SetupError, ShadowError
+from pytest_shadowdiff.envoy.statistics import Drops
+from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.model import Point, Role, Upstream
 from pytest_shadowdiff.relay import Routing
 
@@ -27,17 +29,9 @@ if TYPE_CHECKING:
     from pytest_shadowdiff.settings import Settings, Target
 
 ROLE = "role-kubernetes.yaml"
-RIGHTS: tuple[Right, ...] = (
-    *hold.RIGHTS,
-    *rights(SERVICES, "get", "create", "delete"),
-    *rights(PODS, "get", "list", "create", "delete"),
-    *rights(PODS, "get", "create", part="portforward"),
-)
+RIGHTS: tuple[Right, ...] = session.RIGHTS
 READING: tuple[Right, ...] = (*rights(SERVICES, "get"), *rights(PODS, "get", "list"), *rights(PODS, "get", "create", part="portforward"))
-KINDS: tuple[Kind, ...] = (SERVICES, PODS, CONFIG_MAPS, LEASES)
 ENTRY, ADMIN = 15080, 15000
-CONFIG = "envoy.json"
-COMMAND = ("envoy", "--config-path", f"{pods.FOLDER}/{CONFIG}", "--disable-hot-restart", "--log-level", "warning", "--concurrency", "2")
 DNS_SECONDS = 0.5
 
 
@@ -46,15 +40,13 @@ class KubernetesMirror:
 
     def __init__(self, plan: MirrorPlan) -> None:
         self._plan = plan
-        self._versions = Versions(plan.settings)
+        self._session = Session(plan.settings, plan.run_id)
+        self._versions = self._session.versions
+        self._notes = self._session.notes
         self._service = self._versions.service
-        self._connection: Connection | None = None
-        self._forwarder: Forwarder | None = None
-        self._hold: hold.Hold | None = None
         self._entry: tuple[str, int] | None = None
         self._admin: tuple[str, int] | None = None
-        self._dropped: Mapping[str, int] = {}
-        self._notes: list[str] = []
+        self._drops = Drops()
 
     def start(self) -> Routing:
         """Find both versions, make the pod, and return when a copy was counted before the candidate.
@@ -65,43 +57,19 @@ class KubernetesMirror:
             SettingsError: no service is configured, or the context may not be used.
             SetupError: something lacks or does not come up; all that was made is gone again.
         """
-        from pytest_shadowdiff.cluster.connecting import connect
-        from pytest_shadowdiff.cluster.forwarding import Forwarder
-
-        try:
-            self._connection = connect(self._service.context, self._plan.settings.allow_context)
-            self._check(self._connection)
-            self._forwarder = Forwarder(self._connection)
-            self._versions.check_ports(self._forwarder)
+        with all_or_nothing(self.stop):
+            connection, forwarder = self._session.begin(self._check)
             if self._plan.settings.candidate is None:
-                return self._primary_alone(self._connection, self._forwarder)
-            return self._mirrored(self._connection, self._forwarder)
-        except BaseException as error:
-            self._abandon(error)
-            raise
-
-    def _abandon(self, error: BaseException) -> None:
-        """Take everything back after an error; where that fails as well, both are told."""
-        try:
-            self.stop()
-        except ShadowError as another:
-            if isinstance(error, ShadowError):
-                raise SetupError(f"{error}\n{another}") from None
-            raise
+                return self._primary_alone(connection, forwarder)
+            return self._mirrored(connection, forwarder)
 
     def _check(self, connection: Connection) -> None:
         """All that can be known to lack before anything is changed."""
         mirrored = self._plan.settings.candidate is not None
-        for kind in KINDS if mirrored else (SERVICES, PODS):
-            if not objects.served(connection, kind):
-                message = (
-                    f"The API server of context {connection.context!r} does not serve {kind.plural} in {kind.api_version}: it is too old."
-                )
-                raise SetupError(message)
+        check_served(connection, KINDS if mirrored else (SERVICES, PODS))
         require(connection, self._service.namespace, RIGHTS if mirrored else READING, ROLE)
         if mirrored:
             self._versions.require_tap(connection)
-        self._versions.find(connection)
 
     def find(self, connection: Connection) -> Versions:
         """Find both versions, for a preview.
@@ -128,26 +96,17 @@ class KubernetesMirror:
         from pytest_shadowdiff.cluster.forwarding import Way
 
         service, plan = self._service, self._plan
-        self._hold = holding = hold.Hold(connection, service.namespace, versions.held(service.name), plan.run_id, service.lease_seconds)
-        self._notes += [f"left by a killed run: {line}" for line in holding.take(service.wait_seconds)]
+        changes = self._session.take(connection)
         pod = Ref(PODS, service.namespace, f"shadowdiff-{plan.run_id}")
         for ref, body, part in self.objects():
-            holding.changes.create(ref, body, part)
+            changes.create(ref, body, part)
         pods.until_running(connection, pod, service.start_seconds)
-        self._entry = forwarder.open(Way(service.namespace, lambda: pod.name, ENTRY))
-        self._admin = forwarder.open(Way(service.namespace, lambda: pod.name, ADMIN))
+        entry, admin = (forwarder.open(Way(service.namespace, lambda: pod.name, port)) for port in (ENTRY, ADMIN))
+        self._entry, self._admin = entry, admin
         self._versions.observe(connection, forwarder, plan.directory)
         sides = list(self._versions.targets)
-        until_copied(self._admin, self._entry, sides, plan.run_id)
-        return Routing(
-            primary=way(self._entry),
-            copy=None,
-            ask_primary=way(self._entry, "primary"),
-            ask_candidate=way(self._entry, "candidate"),
-            control=way(self._entry, "control") if "control" in sides else None,
-            marked=True,
-            records=frozenset(),
-        )
+        until_copied(admin, entry, sides, plan.run_id)
+        return Routing.behind(partial(way, entry), sides)
 
     def objects(self) -> Sequence[tuple[Ref, Mapping[str, Any], str]]:
         """What is made, in that order: address, body, and the part that it plays."""
@@ -156,8 +115,8 @@ class KubernetesMirror:
             (Ref(SERVICES, namespace, f"{name}-{role}"), pods.headless_service(found.selector, found.port), "versions")
             for role, found in self._versions.found.items()
         ]
-        config = (Ref(CONFIG_MAPS, namespace, name), {"data": {CONFIG: self._configuration()}}, "configuration")
-        pod = (Ref(PODS, namespace, name), pods.pod(self._service.image, COMMAND, name, self._service.pull_secret), "envoy")
+        config = (Ref(CONFIG_MAPS, namespace, name), {"data": {pods.CONFIG: self._configuration()}}, "configuration")
+        pod = (Ref(PODS, namespace, name), pods.pod(self._service.image, pods.ENVOY, name, self._service.pull_secret), "envoy")
         return [*services, config, pod]
 
     def _configuration(self) -> str:
@@ -187,45 +146,24 @@ class KubernetesMirror:
 
     def points(self, known: Mapping[Role, Point]) -> Mapping[Role, Point]:
         """All versions stand behind one admin interface."""
-        if self._admin is None:
-            return known
-        return {
-            role: Point(
-                role,
-                target.name,
-                self._admin,
-                self._entry,
-                listener=role,
-                log=self._versions.folders.get(role),
-                packets=self._versions.captures.get(role),
-            )
-            for role, target in self._versions.targets.items()
-        }
+        return known if self._admin is None else self._session.points(self._admin, self._entry)
 
     def describe(self) -> Sequence[str]:
         """Lines for the summary."""
-        what = "an Envoy pod copies what the relay marks" if self._hold else "by port-forward, nothing is changed"
-        return [f"{self.summary(self._connection.context if self._connection else '?')}; {what}", *self._versions.stays(), *self._notes]
+        what = "an Envoy pod copies what the relay marks" if self._session.holding else "by port-forward, nothing is changed"
+        return [f"{self.summary(self._session.context)}; {what}", *self._versions.stays(), *self._notes]
 
     def summary(self, context: str) -> str:
         """The service and its versions, in one line."""
         return self._versions.summary("kubernetes", context)
 
     def dropped(self) -> Mapping[str, int]:
-        """What Envoy itself says it dropped, by reason."""
-        if self._admin is not None:
-            try:
-                self._dropped = dropped(self._admin)
-            except MirrorError:
-                return self._dropped
-        return self._dropped
+        """What our Envoy says it dropped, by reason."""
+        return self._drops.of(self._admin)
 
     def failure(self) -> str | None:
         """Why the mirror no longer works: its lease is lost, or somebody deleted its pod."""
-        if self._hold is not None and self._hold.lost:
-            return self._hold.lost
-        trouble = self._forwarder.trouble if self._forwarder else None
-        return str(trouble) if isinstance(trouble, ClusterError) and trouble.missing else None
+        return self._session.failure()
 
     def stop(self) -> None:
         """Take everything back; safe to call twice.
@@ -234,15 +172,9 @@ class KubernetesMirror:
             MirrorError: something could not be taken back, with what to do about it.
         """
         try:
-            if self._hold is not None:
-                self._notes += [f"left: {line}" for line in self._hold.end()]
+            self._session.end()
         finally:
-            self._versions.stop()
-            if self._forwarder is not None:
-                self._forwarder.close()
-                self._forwarder = self._admin = None
-            if self._connection is not None:
-                self._connection.close()
+            self._admin = None
 
 
 def _elsewhere(plan: MirrorPlan, role: Role) -> Upstream:

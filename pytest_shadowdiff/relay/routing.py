@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pytest_shadowdiff.model import Upstream  # the relay's process reads the annotations
@@ -30,3 +31,23 @@ class Routing:
     marked: bool = False
     authority: str = ""
     records: frozenset[str] = frozenset({"primary", "candidate", "control"})
+
+    @classmethod
+    def behind(cls, way: Callable[[str], Upstream], sides: Collection[str], authority: str = "") -> Routing:
+        """Through an Envoy of ours, which copies what is marked, and whose tap sees all.
+
+        Args:
+            way: a side, or nothing for the way of callers -> how the Envoy is reached for it.
+            sides: the roles that there are.
+            authority: as the attribute.
+        """
+        return cls(
+            primary=way(""),
+            copy=None,
+            ask_primary=way("primary"),
+            ask_candidate=way("candidate") if "candidate" in sides else None,
+            control=way("control") if "control" in sides else None,
+            marked=True,
+            authority=authority,
+            records=frozenset(),
+        )
