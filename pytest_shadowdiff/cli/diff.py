@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,25 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
         ShadowError: a file or the configuration is wrong.
     """
     from pytest_shadowdiff import offline, traffic
-    from pytest_shadowdiff.acceptances import load
-    from pytest_shadowdiff.accepting import file_of
-    from pytest_shadowdiff.cli.console import console
-    from pytest_shadowdiff.report.failure import View
     from pytest_shadowdiff.traffic.matching import pairs
 
     settings = outcome.settings_of(arguments)
     files = (arguments.primary, arguments.candidate)
     captures = [traffic.read(file, log) for file, log in zip(files, _formats(arguments.log), strict=True)]
-    out = console()
-    view = View(out.width, arguments.verbose - arguments.quiet, *_names(arguments), *(capture.base or None for capture in captures))
-    accepted = load(file_of(settings.home))
-    with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:
-        terms = offline.Terms(settings, accepted, secrets.token_bytes(16), Path(folder), records=bool(settings.reports))
-        judged = offline.judged(pairs(*captures), terms, arguments.jobs)
-        written = list(outcome.reports(settings, judged, view, "none (captured)"))
-    notes = [*([] if judged.summary.pairs else [NOTHING]), *_left_out(captures, view), *outcome.idle(settings, accepted, judged)]
-    outcome.show(out, judged, view, notes, written)
-    return outcome.status(judged)
+    work = outcome.Work(
+        *_names(arguments),
+        mirror="none (captured)",
+        nothing=NOTHING,
+        judge=lambda terms: offline.judged(pairs(*captures), terms, arguments.jobs),
+        notes=lambda view: _left_out(captures, view),
+        urls=(captures[0].base or None, captures[1].base or None),
+    )
+    return outcome.conclude(arguments, settings, work)
 
 
 def _formats(given: Sequence[str]) -> list[str | Mapping[str, str] | None]:

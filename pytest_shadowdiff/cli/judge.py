@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,26 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ShadowError: a spool or the configuration is wrong.
     """
-    from pytest_shadowdiff import kept, offline, replay
-    from pytest_shadowdiff.acceptances import load
-    from pytest_shadowdiff.accepting import file_of
-    from pytest_shadowdiff.cli.console import console
-    from pytest_shadowdiff.report.failure import View
+    from pytest_shadowdiff import kept, replay
 
     settings = outcome.settings_of(arguments)
     runs = [kept.read(folder) for folder in arguments.folders]
-    terms = runs[0].terms
-    out = console()
-    view = View(out.width, arguments.verbose - arguments.quiet, terms.primary, terms.candidate)
-    accepted = load(file_of(settings.home))
-    with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:
-        judged = replay.judged(
-            runs, offline.Terms(settings, accepted, secrets.token_bytes(16), Path(folder), records=bool(settings.reports))
-        )
-        written = list(outcome.reports(settings, judged, view, terms.mirror))
-    notes = [*([] if judged.summary.pairs else [NOTHING]), *_hooks(runs), *outcome.idle(settings, accepted, judged)]
-    outcome.show(out, judged, view, notes, written)
-    return outcome.status(judged)
+    was = runs[0].terms
+    work = outcome.Work(
+        was.primary,
+        was.candidate,
+        mirror=was.mirror,
+        nothing=NOTHING,
+        judge=lambda terms: replay.judged(runs, terms),
+        notes=lambda _view: _hooks(runs),
+    )
+    return outcome.conclude(arguments, settings, work)
 
 
 def _hooks(runs: Sequence[Kept]) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +17,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pytest_shadowdiff.acceptances import Acceptance
-    from pytest_shadowdiff.offline import Judged
+    from pytest_shadowdiff.offline import Judged, Terms
     from pytest_shadowdiff.report.failure import View
     from pytest_shadowdiff.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one of the commands does.
+
+    Attributes:
+        primary: the primary's name.
+        candidate: the candidate's.
+        mirror: what brought the answers, for the reports.
+        nothing: what is said where there was no pair.
+        judge: terms -> what came of it.
+        notes: lines for the end.
+        urls: where both were, so far as that is known.
+    """
+
+    primary: str
+    candidate: str
+    mirror: str
+    nothing: str
+    judge: Callable[[Terms], Judged]
+    notes: Callable[[View], Iterable[str]]
+    urls: tuple[str | None, str | None] = (None, None)
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +78,34 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return settings
 
 
-def reports(settings: Settings, judged: Judged, view: View, mirror: str) -> Iterator[str]:
+def conclude(arguments: argparse.Namespace, settings: Settings, work: Work) -> int:
+    """Judge, write reports, print.
+
+    Returns:
+        The exit status: 0 where nothing differs, 1 where something does, has no verdict, or nothing was compared.
+
+    Raises:
+        ShadowError: what is judged, or a report, is wrong.
+    """
+    from pytest_shadowdiff import offline
+    from pytest_shadowdiff.acceptances import load
+    from pytest_shadowdiff.accepting import file_of
+    from pytest_shadowdiff.cli.console import console
+    from pytest_shadowdiff.report.failure import View
+
+    out = console()
+    view = View(out.width, arguments.verbose - arguments.quiet, work.primary, work.candidate, *work.urls)
+    accepted = load(file_of(settings.home))
+    with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:
+        terms = offline.Terms(settings, accepted, secrets.token_bytes(16), Path(folder), records=bool(settings.reports))
+        judged = work.judge(terms)
+        written = list(_reports(settings, judged, view, work.mirror))
+    notes = [*([] if judged.summary.pairs else [work.nothing]), *work.notes(view), *_idle(settings, accepted, judged)]
+    _show(out, judged, view, notes, written)
+    return int(judged.summary.failed or not judged.summary.pairs)
+
+
+def _reports(settings: Settings, judged: Judged, view: View, mirror: str) -> Iterator[str]:
     """Write the reports, and say where.
 
     Raises:
@@ -69,7 +122,7 @@ def reports(settings: Settings, judged: Judged, view: View, mirror: str) -> Iter
             raise ShadowError(str(error).replace("--shadow-", "--")) from None
 
 
-def idle(settings: Settings, accepted: Sequence[Acceptance], judged: Judged) -> Iterator[str]:
+def _idle(settings: Settings, accepted: Sequence[Acceptance], judged: Judged) -> Iterator[str]:
     """Rules and acceptances that were of no use."""
     from pytest_shadowdiff.accepting import file_of, unused
     from pytest_shadowdiff.report.notes import idle_rules
@@ -80,7 +133,7 @@ def idle(settings: Settings, accepted: Sequence[Acceptance], judged: Judged) -> 
         yield f"{place}: let nothing through ({entry.endpoint}, {entry.path}): is it still needed?"
 
 
-def show(out: Console, judged: Judged, view: View, notes: Sequence[str], written: Sequence[str]) -> None:
+def _show(out: Console, judged: Judged, view: View, notes: Sequence[str], written: Sequence[str]) -> None:
     """Print what a run prints at its end."""
     from pytest_shadowdiff.cli import console
     from pytest_shadowdiff.report.terminal import failure_lines, summary_lines
@@ -94,8 +147,3 @@ def show(out: Console, judged: Judged, view: View, notes: Sequence[str], written
     summary = summary_lines(judged.summary, width=view.width, verbosity=view.verbosity, notes=notes, written=written, tests=False)
     for text, markup in summary:
         console.show(out, text, markup)
-
-
-def status(judged: Judged) -> int:
-    """The exit status: 1 where something differs, has no verdict, or nothing was compared."""
-    return int(judged.summary.failed or not judged.summary.pairs)
