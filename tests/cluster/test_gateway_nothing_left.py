@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,12 +16,11 @@ from pytest_shadowdiff.cluster.gateways import GATEWAYS
 from pytest_shadowdiff.cluster.http_routes import HTTP_ROUTES
 from pytest_shadowdiff.cluster.objects import Ref
 from tests.cluster.conftest import a_namespace, deploy
+from tests.cluster.drill import Drill, snapshot
 from tests.cluster.test_gateway_runs import RULES, state
-from tests.cluster.test_nothing_left import check_cut_off, clean, cut_off, everywhere, snapshot, start
 
 pytestmark = [pytest.mark.cluster, pytest.mark.istio, pytest.mark.timeout(500)]
 
-CALLS = 22
 PLACES = 4
 
 
@@ -30,10 +28,7 @@ def everything(connection: Connection, namespace: str) -> dict[str, Any]:
     return {**snapshot(connection, namespace), "routes": state(connection, namespace)}
 
 
-def until_as_before(connection: Connection, namespace: str, before: dict[str, Any]) -> None:
-    if not until(ticks() + 20, lambda: everything(connection, namespace) == before):
-        now = everything(connection, namespace)
-        assert [(name, before.get(name), now.get(name)) for name in {*now, *before} if now.get(name) != before.get(name)] == []
+RUN = Drill("gateway-api", 22, everything)
 
 
 @pytest.fixture(scope="module")
@@ -64,37 +59,14 @@ def places(connection: Connection) -> Iterator[list[tuple[Connection, str]]]:
 
 @pytest.mark.slow
 def test_a_run_makes_that_many_changing_calls(kubeconfig: Path, places: list[tuple[Connection, str]]) -> None:
-    """What the tests below count up to is all there is."""
-    connection, namespace = places[0]
-    before = everything(connection, namespace)
-    out, err = start("gateway-api", "none", 0, namespace, kubeconfig).communicate(timeout=120)
-    assert out.splitlines()[-1] == "ended", out + err
-    assert out.count("call ") == CALLS, out
-    until_as_before(connection, namespace, before)
+    RUN.count(*places[0], kubeconfig)
 
 
 @pytest.mark.slow
 def test_killed_after_each_call(kubeconfig: Path, places: list[tuple[Connection, str]]) -> None:
-    def show(connection: Connection, namespace: str, number: int) -> None:
-        before = everything(connection, namespace)
-        process = start("gateway-api", "kill", number, namespace, kubeconfig)
-        out, _ = process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL
-        assert out.count("call ") == number
-        clean(connection, namespace)
-        until_as_before(connection, namespace, before)
-
-    everywhere(places, range(1, CALLS + 1), show)
+    RUN.kill(places, kubeconfig)
 
 
 @pytest.mark.slow
 def test_cut_off_after_each_call(kubeconfig: Path, places: list[tuple[Connection, str]], tmp_path: Path, api_proxy: Any) -> None:
-    def show(connection: Connection, namespace: str, number: int) -> None:
-        before = everything(connection, namespace)
-        with api_proxy() as proxy:
-            status, out, err = cut_off(proxy, "gateway-api", number, namespace, proxy.kubeconfig(kubeconfig, tmp_path))
-        check_cut_off(status, out, err, over=number == CALLS)
-        clean(connection, namespace)
-        until_as_before(connection, namespace, before)
-
-    everywhere(places, range(1, CALLS + 1), show)
+    RUN.cut_off(places, kubeconfig, tmp_path, api_proxy)

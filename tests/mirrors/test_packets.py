@@ -9,11 +9,10 @@ from urllib.error import HTTPError
 
 import pytest
 
-from pytest_shadowdiff.captures.live import Tcpdump
-from pytest_shadowdiff.errors import SetupError
 from pytest_shadowdiff.run import Hooks, Run
 from pytest_shadowdiff.settings import Settings
 from tests.mirrors.conftest import needs_envoy, target
+from tests.packets import permitted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +28,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_both_versions_are_seen(mirror: str, way: str, tmp_path: Path) -> None:
-    pytest.importorskip("scapy", reason="no scapy: install the extra `capture`")
-    tried = Tcpdump([1], lambda _: None)
-    try:
-        tried.start()
-    except SetupError as error:
-        pytest.skip(str(error))
-    finally:
-        tried.stop()
+    permitted()
     run = Run(Settings(target("v1", way), target("v2", way), mirror=mirror, tap="tcpdump", timeout=5, home=tmp_path), Hooks())
     try:
         run.start()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_shadowdiff.captures.live import Tcpdump
-from pytest_shadowdiff.envoy import binary
-from pytest_shadowdiff.errors import SetupError
+from tests.packets import permitted
+from tests.routes.project import run, write
 
 SERVER = r"""
 import os, sys, threading
@@ -84,30 +80,10 @@ spec: {host: svc, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    try:
-        binary.find()
-    except SetupError as error:
-        pytest.skip(f"no Envoy: {error}")
-    (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(CONFIGURATION.replace("PYTHON", sys.executable), encoding="utf-8")
-    (tmp_path / "test_paths.py").write_text(TESTS, encoding="utf-8")
-    (tmp_path / "route.yaml").write_text(ROUTE, encoding="utf-8")
-    return tmp_path
-
-
-def permitted() -> None:
-    pytest.importorskip("scapy", reason="no scapy: install the extra `capture`")
-    tried = Tcpdump([1], lambda _: None)
-    try:
-        tried.start()
-    except SetupError as error:
-        pytest.skip(str(error))
-    finally:
-        tried.stop()
+    return write(tmp_path, server=SERVER, configuration=CONFIGURATION, tests=TESTS, route=ROUTE)
 
 
 def told(folder: Path, tap: str) -> dict[str, dict[str, Any]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SHADOWDIFF_"))}
     options = [
         "--shadow-target=v2",
         "--shadow-route=route.yaml",
@@ -115,8 +91,7 @@ def told(folder: Path, tap: str) -> dict[str, dict[str, Any]]:
         "--shadow-timeout=5",
         "--shadow-report=json:r.json",
     ]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = run(folder, *options)
     assert done.returncode == 1, done.stdout + done.stderr
     pairs: list[dict[str, Any]] = json.loads((folder / "r.json").read_text(encoding="utf-8"))["pairs"]
     assert len(pairs) == 5

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_shadowdiff.envoy import binary
-from pytest_shadowdiff.errors import SetupError
+from tests.routes.project import run, write
 
 SERVER = """
 import json, os, sys, time
@@ -94,21 +90,7 @@ spec: {host: svc, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    try:
-        binary.find()
-    except SetupError as error:
-        pytest.skip(f"no Envoy: {error}")
-    (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(CONFIGURATION.replace("[pytest]\n", "").replace("PYTHON", sys.executable), encoding="utf-8")
-    (tmp_path / "test_paths.py").write_text(TESTS, encoding="utf-8")
-    (tmp_path / "route.yaml").write_text(ROUTE, encoding="utf-8")
-    return tmp_path
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SHADOWDIFF_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return write(tmp_path, server=SERVER, configuration=CONFIGURATION.replace("[pytest]\n", ""), tests=TESTS, route=ROUTE)
 
 
 def test_each_request_is_a_pair_or_says_why_it_is_none(project: Path) -> None:

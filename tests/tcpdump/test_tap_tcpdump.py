@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_shadowdiff.backends import MirrorPlan, TapPlan
-from pytest_shadowdiff.captures.live import Tcpdump
 from pytest_shadowdiff.envoy import binary
 from pytest_shadowdiff.errors import MirrorError, SettingsError, SetupError
 from pytest_shadowdiff.mirror.envoy import EnvoyMirror
@@ -28,6 +27,7 @@ from pytest_shadowdiff.settings import Limits, Settings, Target
 from pytest_shadowdiff.spool import Reader, Seen
 from pytest_shadowdiff.tap.envoy import EnvoyTap
 from pytest_shadowdiff.tap.tcpdump import TcpdumpTap, create
+from tests.packets import permitted
 
 HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")
 
@@ -36,13 +36,7 @@ pytest.importorskip("scapy", reason="no scapy: install the extra `capture`")
 
 @pytest.fixture(scope="module", autouse=True)
 def _permitted() -> None:
-    tried = Tcpdump([1], lambda _: None)
-    try:
-        tried.start()
-    except SetupError as error:
-        pytest.skip(str(error))
-    finally:
-        tried.stop()
+    permitted()
 
 
 class Server(ThreadingHTTPServer):
