@@ -141,7 +141,6 @@ def test_long(shadow):
 """
 
 
-@pytest.mark.flaky(reruns=3)  # where in the run's start the loop falls is chance, and not every place is told in these words
 def test_whoever_puts_the_routes_back_is_named_and_nothing_is_left(
     routed: Deployed, kubeconfig: Path, connection: Connection, tmp_path: Path
 ) -> None:
