@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -25,6 +26,10 @@ class Shop(BaseHTTPRequestHandler):
             self.answer({"asked": Shop.asked, "strangers": Shop.strangers, "pod": os.environ["HOSTNAME"]})
         elif self.path == "/headers":
             self.answer({"headers": dict(self.headers.items())})
+        elif self.path.startswith("/agreed"):
+            self.answer({"path": self.path})
+        elif self.path == "/ticket":
+            self.answer({"ticket": str(uuid.uuid4())})
         elif self.path.startswith("/price"):
             self.answer({"price": 10 if os.environ["ANSWER"] == "shop" else "10", "path": self.path})
         else:
