@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import Any
 import pytest
 
 from pytest_shadowdiff.cluster import objects
-from pytest_shadowdiff.cluster.connecting import MERGE_PATCH, Connection
-from pytest_shadowdiff.cluster.objects import NAMESPACES, Kind, Ref, collection
-from tests.cluster.conftest import Deployed, a_namespace, deploy
-from tests.cluster.test_run_in_cluster import nothing_of_ours, project, pytest_in, report
+from pytest_shadowdiff.cluster.answers import ClusterError
+from pytest_shadowdiff.cluster.connecting import MERGE_PATCH, Connection, ticks, until
+from pytest_shadowdiff.cluster.forwarding import Forwarder, Way
+from pytest_shadowdiff.cluster.objects import NAMESPACES, PODS, Kind, Ref, collection
+from tests.cluster.conftest import DEPLOYMENTS, Deployed, a_namespace, deploy
+from tests.cluster.test_run_in_cluster import change_deployment, nothing_of_ours, project, pytest_in, report
 
 pytestmark = [pytest.mark.cluster, pytest.mark.istio, pytest.mark.timeout(240)]
 
@@ -211,3 +215,81 @@ def test_two_workers_share_the_route(routed: Deployed, kubeconfig: Path, connect
     assert verdicts(tmp_path) == EXPECTED, out
     assert state(connection, routed.namespace) == before
     assert nothing_of_ours(connection, routed.namespace)
+
+
+SUFFIX = """
+def test_same(shadow):
+    assert shadow.get("/things/1").status_code == 200
+
+def test_the_host(shadow):
+    shadow.get("/headers")
+"""
+
+
+@pytest.fixture
+def with_suffix(connection: Connection) -> Iterator[None]:
+    """Istio as it was before 1.28: the Host of a copy ends with `-shadow`."""
+    ref = Ref(DEPLOYMENTS, "istio-system", "istiod")
+    containers = objects.get(connection, ref)["spec"]["template"]["spec"]["containers"]
+    told = copy.deepcopy(containers)
+    told[0]["env"].append({"name": "DISABLE_SHADOW_HOST_SUFFIX", "value": "false"})
+    try:
+        replace_istiod(connection, ref, told)
+        yield
+    finally:
+        replace_istiod(connection, ref, containers)
+
+
+def replace_istiod(connection: Connection, ref: Ref, containers: list[dict[str, Any]]) -> None:
+    """And wait until the new one's webhook is reached: a Service's address learns of a new pod a moment later."""
+    change_deployment(connection, ref, {"spec": {"containers": containers}})
+    kind = {"apiVersion": VIRTUAL_SERVICES.api_version, "kind": VIRTUAL_SERVICES.name}
+    probe = {**kind, "metadata": {"name": "probe"}, "spec": SPEC}
+
+    def answers() -> bool:
+        try:
+            connection.call("POST", collection(VIRTUAL_SERVICES, "default"), {"dryRun": "All"}, body=probe)
+        except ClusterError:
+            return False
+        return True
+
+    assert until(ticks() + 60, answers, 0.5)
+
+
+@pytest.mark.usefixtures("with_suffix")
+def test_a_copy_is_known_with_the_suffix_of_its_host_too(
+    routed: Deployed, kubeconfig: Path, connection: Connection, tmp_path: Path
+) -> None:
+    before = state(connection, routed.namespace)
+    assert '"disable_shadow_host_suffix_append": true' not in mirrored_routes(connection, routed)
+    out = run(routed, kubeconfig, tmp_path, tests=SUFFIX)
+    assert verdicts(tmp_path) == Counter({("/things/1", "different"): 1, ("/headers", "same"): 1}), out
+    (headers,) = (pair for pair in report(tmp_path)["pairs"] if pair["request"]["url"] == "/headers")
+    assert json.loads(headers["candidate"]["body"])["headers"]["host"] == "shop:8000", "the suffix was handed on"
+    assert state(connection, routed.namespace) == before
+    assert nothing_of_ours(connection, routed.namespace)
+
+
+def mirrored_routes(connection: Connection, shop: Deployed) -> str:
+    """What istiod makes of a mirror in the route: the configuration of a sidecar, while the route has one."""
+    ref = Ref(VIRTUAL_SERVICES, shop.namespace, "shop")
+    objects.merge(connection, ref, {"spec": {"http": [{**SPEC["http"][2], "mirror": {"host": "shop", "subset": "v1"}}]}})
+    pod = objects.list_all(connection, PODS, shop.namespace, {"version": "v1"})[0]["metadata"]["name"]
+    forwarder = Forwarder(connection)
+    host, port = forwarder.open(Way(shop.namespace, lambda: pod, 15000))
+    found = ""
+
+    def mirrors() -> bool:
+        nonlocal found
+        with urllib.request.urlopen(f"http://{host}:{port}/config_dump?resource=dynamic_route_configs") as answer:
+            found = answer.read().decode()
+        return "request_mirror_policies" in found
+
+    assert until(ticks() + 30, mirrors, 0.5)
+    forwarder.close()
+    objects.merge(connection, ref, {"spec": {"http": SPEC["http"]}})
+    return found
+
+
+def test_istio_as_it_is_appends_no_suffix(routed: Deployed, connection: Connection) -> None:
+    assert '"disable_shadow_host_suffix_append": true' in mirrored_routes(connection, routed)

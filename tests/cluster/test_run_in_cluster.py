@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,12 @@ def test_rolling_restarts_in_the_middle_of_five_thousand_requests(
 
 def restart(connection: Connection, namespace: str, name: str) -> None:
     """As `kubectl rollout restart` does, and wait until it is through."""
-    ref = Ref(DEPLOYMENTS, namespace, name)
-    patch = {"spec": {"template": {"metadata": {"annotations": {"restarted": str(ticks())}}}}}
-    wanted = objects.merge(connection, ref, patch)["metadata"]["generation"]
+    change_deployment(connection, Ref(DEPLOYMENTS, namespace, name), {"metadata": {"annotations": {"restarted": str(ticks())}}})
+
+
+def change_deployment(connection: Connection, ref: Ref, template: Mapping[str, Any]) -> None:
+    """Merge something into the template of its pods, and wait until they are replaced."""
+    wanted = objects.merge(connection, ref, {"spec": {"template": template}})["metadata"]["generation"]
 
     def through() -> bool:
         found = objects.get(connection, ref)
