@@ -84,7 +84,7 @@ class Deployed:
         return "\n".join(["[service]", *lines, *versions])
 
 
-def deployment(version: str, replicas: int, answer: str) -> dict[str, Any]:
+def deployment(version: str, replicas: int, answer: str, cpu: str) -> dict[str, Any]:
     labels = {"app": "shop", "version": version}
     container = {
         "name": "shop",
@@ -96,20 +96,21 @@ def deployment(version: str, replicas: int, answer: str) -> dict[str, Any]:
         "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"sleep": {"seconds": 2}}},
         "volumeMounts": [{"name": "app", "mountPath": "/app"}],
+        "resources": {"requests": {"cpu": cpu}},
     }
     pod = {"terminationGracePeriodSeconds": 4, "containers": [container], "volumes": [{"name": "app", "configMap": {"name": "app"}}]}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
     return {"spec": spec}
 
 
-def deploy(connection: Connection, namespace: str, versions: Mapping[str, str], replicas: int = 1) -> Deployed:
-    """Deploy versions, each with its answer, and wait until they are ready."""
+def deploy(connection: Connection, namespace: str, versions: Mapping[str, str], replicas: int = 1, cpu: str = "0") -> Deployed:
+    """Deploy versions, each with its answer and the share of a core that it asks for, and wait until they are ready."""
     app = Path(__file__).with_name("shop_app.py").read_text(encoding="utf-8")
     objects.create(connection, Ref(CONFIG_MAPS, namespace, "app"), {"data": {"app.py": app}})
     ports = [{"name": "http", "port": 8000, "targetPort": "http"}]
     objects.create(connection, Ref(SERVICES, namespace, "shop"), {"spec": {"selector": {"app": "shop"}, "ports": ports}})
     for version, answer in versions.items():
-        objects.create(connection, Ref(DEPLOYMENTS, namespace, f"shop-{version}"), deployment(version, replicas, answer))
+        objects.create(connection, Ref(DEPLOYMENTS, namespace, f"shop-{version}"), deployment(version, replicas, answer, cpu))
 
     def ready() -> bool:
         pods = objects.list_all(connection, PODS, namespace, {"app": "shop"})
