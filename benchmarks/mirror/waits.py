@@ -1,11 +1,13 @@
-"""How long a run waits at its two ends: python benchmarks/mirror/waits.py [MIRROR ...]
+"""How long a run waits at its two ends: python benchmarks/mirror/waits.py [MIRROR ...] [--service NAMESPACE/NAME:PORT]
 
-From pytest's start to the first verdict, and from the last test's end to the prompt; the versions are commands, or images
-for the mirror `docker`. Medians of some runs, one mirror after the other in each round.
+From pytest's start to the first verdict, and from the last test's end to the prompt; the versions are commands, images for
+the mirror `docker`, and for those of a cluster the pods of a Service there with the labels `version: v1` and `version: v2`,
+which answer alike. Medians of some runs, one mirror after the other in each round.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from statistics import median
 
 ROUNDS = 3
 MIRRORS = ("local", "envoy", "docker")
+OF_A_CLUSTER = ("kubernetes", "istio", "gateway-api")
 SERVE = ("-m", "http.server", "--bind")
 HOOKS = """
 import pathlib, time
@@ -40,17 +43,21 @@ def test_page(shadow, number):
 """
 
 
-def target(mirror: str) -> Mapping[str, object]:
+def target(mirror: str, version: str) -> Mapping[str, object]:
+    if mirror in OF_A_CLUSTER:
+        return {"workload.labels.version": version}
     if mirror == "docker":
         return {"image": "python:3.11-slim", "command": ["python", *SERVE, "0.0.0.0", "8000"], "port": 8000, "ready": "/"}  # noqa: S104
     return {"command": [sys.executable, *SERVE, "127.0.0.1", "{port}"], "ready": "/"}
 
 
-def measured(mirror: str, folder: Path) -> tuple[float, float]:
+def measured(mirror: str, service: Mapping[str, object], folder: Path) -> tuple[float, float]:
     """Seconds to the first verdict, and from the last test to the prompt."""
     lines = ["[tool.shadowdiff]"]
+    if mirror in OF_A_CLUSTER:
+        lines += ["[tool.shadowdiff.service]", *(f"{key} = {json.dumps(value)}" for key, value in service.items())]
     for name in ("v1", "v2"):
-        lines += [f"[tool.shadowdiff.targets.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in target(mirror).items())]
+        lines += [f"[tool.shadowdiff.targets.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in target(mirror, name).items())]
     (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
     (folder / "conftest.py").write_text(HOOKS, encoding="utf-8")
     (folder / "test_page.py").write_text(TESTS, encoding="utf-8")
@@ -66,17 +73,25 @@ def measured(mirror: str, folder: Path) -> tuple[float, float]:
     return first - begun, ended - last
 
 
-def main(mirrors: list[str]) -> None:
+def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mirrors", nargs="*", default=MIRRORS)
+    parser.add_argument("--service", default="default/shop:80")
+    given = parser.parse_args()
+    namespace, _, rest = given.service.partition("/")
+    name, _, port = rest.partition(":")
+    service = {"name": name, "namespace": namespace, "port": int(port)}
+    mirrors = list(given.mirrors)
     found: dict[str, list[tuple[float, float]]] = {mirror: [] for mirror in mirrors}
     for _ in range(ROUNDS):
         for mirror, rows in found.items():
             with tempfile.TemporaryDirectory() as folder:
-                rows.append(measured(mirror, Path(folder)))
+                rows.append(measured(mirror, service, Path(folder)))
     for mirror, rows in found.items():
         first, last = (median(row[at] for row in rows) for at in (0, 1))
-        print(f"{mirror:8} start to first verdict {first:.2f} s, last test to prompt {last:.2f} s")
+        print(f"{mirror:11} start to first verdict {first:.2f} s, last test to prompt {last:.2f} s")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(MIRRORS))
+    main()
