@@ -112,6 +112,7 @@ def main() -> None:
     if options.mitmdump:
         os.environ["MITMDUMP"] = options.mitmdump
     out: dict[str, object] = {"machine": description(), "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    out["asked"] = {name: value for name, value in vars(options).items() if value and name != "mitmdump"}
     with ExitStack():
         if options.requests:
             out["requests"] = many(options.requests, options.restarts)
