@@ -1,4 +1,4 @@
-"""The same two versions through every mirror: whichever copies the requests, the verdicts are the same."""
+"""The same two versions through the mirrors of processes and of clusters: whichever copies the requests, the verdicts are the same."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from pytest_shadowdiff.cluster.gateways import GATEWAYS
 from pytest_shadowdiff.cluster.http_routes import HTTP_ROUTES
 from pytest_shadowdiff.cluster.objects import Ref
 from tests.cluster.conftest import Deployed, a_namespace, deploy
-from tests.cluster.test_istio_runs import inject
+from tests.cluster.test_istio_runs import inject, state
 from tests.cluster.test_run_in_cluster import nothing_of_ours, project, pytest_in, report
 
 pytestmark = [pytest.mark.cluster, pytest.mark.istio, pytest.mark.timeout(240)]
 
+Judged = tuple[list[Any], dict[str, int], str]
+"""Of each pair: test, method, URL, verdict, kinds of difference; the summary; what was printed."""
 TESTS = """
 import pytest
 
@@ -75,7 +77,7 @@ def on_this_machine() -> str:
     )
 
 
-def judged(folder: Path, kubeconfig: Path, configuration: str, mirror: str) -> tuple[list[Any], dict[str, int], str]:
+def judged(folder: Path, kubeconfig: Path, configuration: str, mirror: str) -> Judged:
     """What was said of each pair, in the order of the tests, and of all."""
     project(folder, configuration, TESTS)
     options = ("--shadow-config=shadowdiff.toml", "--shadow-target=v2", f"--shadow-mirror={mirror}")
@@ -88,15 +90,27 @@ def judged(folder: Path, kubeconfig: Path, configuration: str, mirror: str) -> t
     return sorted(pairs), found["summary"], out
 
 
+@pytest.fixture(scope="module")
+def embedded(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """What is said with the embedded mirror."""
+    return judged(tmp_path_factory.mktemp("local"), kubeconfig, on_this_machine(), "local")
+
+
 @pytest.mark.parametrize("mirror", ["envoy", "kubernetes", "istio", "gateway-api"])
 def test_the_verdicts_are_those_of_the_embedded_mirror(
-    mirror: str, everywhere: Deployed, kubeconfig: Path, connection: Connection, tmp_path_factory: pytest.TempPathFactory
+    mirror: str, embedded: Judged, everywhere: Deployed, kubeconfig: Path, connection: Connection, tmp_path: Path
 ) -> None:
-    here = on_this_machine()
-    expected, counted, there = judged(tmp_path_factory.mktemp("local"), kubeconfig, here, "local")
-    given = here if mirror == "envoy" else everywhere.manifest()
-    pairs, summary, out = judged(tmp_path_factory.mktemp(mirror), kubeconfig, given, mirror)
+    expected, counted, there = embedded
     assert {verdict for *_, verdict, _ in expected} == {"same", "different", "noise", "skipped"}, there
+    before = routes(connection, everywhere)
+    given = on_this_machine() if mirror == "envoy" else everywhere.manifest()
+    pairs, summary, out = judged(tmp_path, kubeconfig, given, mirror)
     assert pairs == expected, out
     assert summary == counted, out
+    assert routes(connection, everywhere) == before
     assert nothing_of_ours(connection, everywhere.namespace)
+
+
+def routes(connection: Connection, shop: Deployed) -> list[Any]:
+    """The routes of the mesh and of the Gateway."""
+    return [*state(connection, shop.namespace), *(each["spec"] for each in objects.list_all(connection, HTTP_ROUTES, shop.namespace))]

@@ -217,6 +217,7 @@ def test_two_workers_share_the_route(routed: Deployed, kubeconfig: Path, connect
     assert nothing_of_ours(connection, routed.namespace)
 
 
+SUFFIX_OFF = "DISABLE_SHADOW_HOST_SUFFIX"
 SUFFIX = """
 def test_same(shadow):
     assert shadow.get("/things/1").status_code == 200
@@ -231,8 +232,9 @@ def with_suffix(connection: Connection) -> Iterator[None]:
     """Istio as it was before 1.28: the Host of a copy ends with `-shadow`."""
     ref = Ref(DEPLOYMENTS, "istio-system", "istiod")
     containers = objects.get(connection, ref)["spec"]["template"]["spec"]["containers"]
+    containers[0]["env"] = [each for each in containers[0].get("env", ()) if each["name"] != SUFFIX_OFF]  # a killed run's
     told = copy.deepcopy(containers)
-    told[0]["env"].append({"name": "DISABLE_SHADOW_HOST_SUFFIX", "value": "false"})
+    told[0]["env"].append({"name": SUFFIX_OFF, "value": "false"})
     try:
         replace_istiod(connection, ref, told)
         yield
@@ -241,8 +243,9 @@ def with_suffix(connection: Connection) -> Iterator[None]:
 
 
 def replace_istiod(connection: Connection, ref: Ref, containers: list[dict[str, Any]]) -> None:
-    """And wait until the new one's webhook is reached: a Service's address learns of a new pod a moment later."""
+    """And wait until the old one is gone and the new one's webhook is reached: a Service's address learns of it a moment later."""
     change_deployment(connection, ref, {"spec": {"containers": containers}})
+    assert until(ticks() + 90, lambda: len(objects.list_all(connection, PODS, ref.namespace, {"app": ref.name})) == 1, 0.5)
     kind = {"apiVersion": VIRTUAL_SERVICES.api_version, "kind": VIRTUAL_SERVICES.name}
     probe = {**kind, "metadata": {"name": "probe"}, "spec": SPEC}
 
@@ -276,18 +279,20 @@ def mirrored_routes(connection: Connection, shop: Deployed) -> str:
     objects.merge(connection, ref, {"spec": {"http": [{**SPEC["http"][2], "mirror": {"host": "shop", "subset": "v1"}}]}})
     pod = objects.list_all(connection, PODS, shop.namespace, {"version": "v1"})[0]["metadata"]["name"]
     forwarder = Forwarder(connection)
-    host, port = forwarder.open(Way(shop.namespace, lambda: pod, 15000))
     found = ""
 
     def mirrors() -> bool:
         nonlocal found
-        with urllib.request.urlopen(f"http://{host}:{port}/config_dump?resource=dynamic_route_configs") as answer:
+        with urllib.request.urlopen(f"http://{host}:{port}/config_dump?resource=dynamic_route_configs", timeout=5) as answer:
             found = answer.read().decode()
         return "request_mirror_policies" in found
 
-    assert until(ticks() + 30, mirrors, 0.5)
-    forwarder.close()
-    objects.merge(connection, ref, {"spec": {"http": SPEC["http"]}})
+    try:
+        host, port = forwarder.open(Way(shop.namespace, lambda: pod, 15000))
+        assert until(ticks() + 30, mirrors, 0.5)
+    finally:
+        forwarder.close()
+        objects.merge(connection, ref, {"spec": {"http": SPEC["http"]}})
     return found
 
 
