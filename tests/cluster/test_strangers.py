@@ -18,6 +18,7 @@ from pytest_shadowdiff.cluster.connecting import Connection, ticks, until
 from pytest_shadowdiff.cluster.forwarding import Forwarder, Way
 from pytest_shadowdiff.cluster.objects import CONFIG_MAPS, PODS, SERVICES, Ref
 from tests.cluster.conftest import Deployed, a_namespace, deploy
+from tests.cluster.test_run_in_cluster import project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -56,7 +57,10 @@ def show(
         costs them is what the machine costs them: it has the cores of a laptop.
     """
     pod = strangers(connection, shop.namespace, address)
-    runs = {"during runs": project(folder / "ours", shop), "during runs elsewhere": project(folder / "elsewhere", elsewhere)}
+    runs = {"during runs": folder / "ours", "during runs elsewhere": folder / "elsewhere"}
+    for tests, service in zip(runs.values(), (shop, elsewhere), strict=True):
+        tests.mkdir()
+        project(tests, service.manifest(), TESTS)
     windows: dict[str, list[tuple[float, float]]] = {what: [] for what in runs}
     while not (found := said(connection, pod)):
         for what, tests in runs.items():
@@ -102,13 +106,6 @@ def strangers(connection: Connection, namespace: str, address: tuple[str, int]) 
     objects.create(connection, pod, {"spec": {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 0}})
     assert until(ticks() + 60, lambda: objects.get(connection, pod)["status"].get("phase") == "Running")
     return pod
-
-
-def project(folder: Path, shop: Deployed) -> Path:
-    folder.mkdir()
-    (folder / "shadowdiff.toml").write_text(shop.manifest(), encoding="utf-8")
-    (folder / "test_ours.py").write_text(TESTS, encoding="utf-8")
-    return folder
 
 
 def run(folder: Path, kubeconfig: Path, *options: str) -> str:
